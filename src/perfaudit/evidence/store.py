@@ -1,0 +1,140 @@
+"""The evidence as SQL: DuckDB over the Parquet of a bundle, read-only, with the shared views.
+
+Every declared table exists, empty when no source fed it. A check gets an :class:`Evidence` that answers only for the tables
+that it declared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from perfaudit.errors import ContractError, QueryError
+from perfaudit.evidence.tables import SQL_TYPES, TABLES
+from perfaudit.model import Window, iso
+
+if TYPE_CHECKING:
+    import duckdb
+    import numpy as np
+
+    from perfaudit.evidence.bundle import Bundle
+
+#: Keeps the whole process under 700 MB on 30 M rows; larger intermediate results spill to the bundle's folder.
+MEMORY = "384MB"
+
+
+class Evidence:
+    """Read access to a bundle. ``where`` narrows ``requests``; ``allowed`` limits the tables (None: all)."""
+
+    def __init__(self, bundle: Bundle, *, where: str = "", allowed: Iterable[str] | None = None, connection: duckdb.DuckDBPyConnection | None = None) -> None:
+        self.bundle = bundle
+        self.where = where
+        self.allowed = None if allowed is None else frozenset(allowed)
+        self._connection = connection
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The DuckDB connection, opened at first use."""
+        if self._connection is None:
+            self._connection = _connect(self.bundle, self.where)
+        return self._connection
+
+    def restricted(self, tables: Iterable[str]) -> Evidence:
+        """The same evidence, answering only for ``tables`` (and the views over them)."""
+        return Evidence(self.bundle, where=self.where, allowed=tables, connection=self.connection)
+
+    def has(self, table: str) -> bool:
+        """Whether any source fed ``table``."""
+        return self.bundle.rows(table) > 0
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query as tuples. Raises :class:`QueryError`, or :class:`ContractError` for an undeclared table."""
+        return list(self._run(sql).fetchall())
+
+    def one(self, sql: str) -> tuple[Any, ...]:
+        """The first row; a tuple of None where there is none."""
+        result = self._run(sql)
+        row = result.fetchone()
+        return tuple(row) if row is not None else (None,) * len(result.description)
+
+    def columns(self, sql: str) -> dict[str, np.ndarray[Any, Any]]:
+        """The result by column, as NumPy arrays (strings as object arrays, instants as datetime64[us])."""
+        return dict(self._run(sql).fetchnumpy())
+
+    def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        if self.allowed is not None:
+            stray = _named(sql) - self.allowed
+            if stray:
+                raise ContractError(f"a check asked for {', '.join(sorted(stray))}, which it does not declare in NEEDS or HELPS")
+        try:
+            return self.connection.execute(sql)
+        except duckdb.Error as error:
+            raise QueryError(str(error).split("\n\n")[0].replace("\n", " ")[:400], where="SQL", todo="perfaudit query --tables lists tables and columns") from error
+
+
+def within(window: Window | None, column: str = "time") -> str:
+    """A SQL condition: ``column`` lies in ``window`` (``true`` for None)."""
+    if window is None:
+        return "true"
+    return f"{column} >= TIMESTAMP '{_stamp(window.start)}' AND {column} < TIMESTAMP '{_stamp(window.end)}'"
+
+
+def quote(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _stamp(instant: int) -> str:
+    return iso(instant).rstrip("Z").replace("T", " ")
+
+
+@cache
+def views() -> dict[str, tuple[str, frozenset[str]]]:
+    """The shared views: name → (SQL, tables that it reads)."""
+    found = {}
+    for file in sorted(resources.files("perfaudit.evidence").joinpath("views").iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".sql"):
+            sql = file.read_text()
+            found[file.name[:-4]] = (sql, frozenset(t for t in TABLES if re.search(rf"\b(from|join)\s+{t}\b", sql)))
+    return found
+
+
+def _named(sql: str) -> set[str]:
+    words = set(re.findall(r"[a-z_]+", re.sub(r"'(?:[^']|'')*'", "", sql.lower())))
+    named = {t for t in TABLES if re.search(rf"\b(from|join)\s+{t}\b", sql.lower())}
+    for view, (_, tables) in views().items():
+        if view in words:
+            named |= tables
+    return named
+
+
+def _connect(bundle: Bundle, where: str) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    connection = duckdb.connect(":memory:", config={"threads": "2", "memory_limit": MEMORY, "preserve_insertion_order": "false", "temp_directory": str(bundle.path / "spill")})
+    connection.execute("SET TimeZone = 'UTC'")
+    for table in TABLES.values():
+        connection.execute(f"CREATE VIEW {table.name} AS {_select(bundle, table.name)}" + (f" WHERE ({where})" if where and table.name == "requests" else ""))
+    for name, (sql, _) in views().items():
+        connection.execute(f"CREATE VIEW {name} AS {sql}")
+    folder = str(bundle.path.resolve()).replace("'", "''")
+    connection.execute(f"SET allowed_directories = ['{folder}/']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _select(bundle: Bundle, name: str) -> str:
+    table = TABLES[name]
+    parts = bundle.parts(name)
+    if not parts:
+        return "SELECT " + ", ".join(f'NULL::{SQL_TYPES[c.type]} AS "{c.name}"' for c in table.columns) + " WHERE false"
+    stored = {column for _, columns in parts for column in columns}
+    fields = ", ".join(f'"{c.name}"' if c.name in stored else f'NULL::{SQL_TYPES[c.type]} AS "{c.name}"' for c in table.columns)
+    files = ", ".join(quote(str(path.resolve())) for path, _ in parts)
+    return f"SELECT {fields} FROM read_parquet([{files}]{', union_by_name=true' if len(parts) > 1 else ''})"

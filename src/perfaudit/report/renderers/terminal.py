@@ -1,0 +1,177 @@
+"""The verdict for a terminal: read in ten seconds at night. Colour only where it is wanted, every cut told."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from perfaudit.report import text, view
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+NAME = "text"
+SUFFIXES = (".txt",)
+PREFIX = "text"
+
+#: Rows that are shown of a list; what is left out is told with its number.
+TOP_ROUTES, TOP_COMPONENTS, TOP_WANTED, TOP_REJECTED = 5, 5, 2, 5
+_WIDTHS = (60, 140)
+_STATUS = {"constraint": "bold white on red", "healthy": "bold white on green", "insufficient-evidence": "bold black on yellow"}
+_PARTS = ("red", "blue", "yellow", "cyan", "magenta")
+
+
+def render(result: Mapping[str, Any], *, width: int = 100, colour: bool = False) -> str:
+    """The page as text, ``width`` columns wide, without control sequences unless ``colour``."""
+    from rich.console import Console
+
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer, width=max(_WIDTHS[0], min(width, _WIDTHS[1])), force_terminal=colour, no_color=not colour,
+        color_system="standard" if colour else None, highlight=False, emoji=False, markup=False, legacy_windows=False,
+    )  # fmt: skip
+    for part in _page(result, console):
+        console.print(part)
+    return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
+
+
+def deliver(result: Mapping[str, Any], path: str, stdout: TextIO) -> None:
+    """Write the page; to a terminal in its width and with colour (``NO_COLOR`` obeyed), anything else plain."""
+    from perfaudit.report.renderers import put
+
+    if path != "-":
+        put(render(result), path, stdout)
+        return
+    terminal = stdout.isatty()
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    page = render(result, width=shutil.get_terminal_size((100, 40)).columns if terminal else 100, colour=colour)
+    stdout.write(page.encode(stdout.encoding or "utf-8", "replace").decode(stdout.encoding or "utf-8"))
+    stdout.flush()
+
+
+def _page(result: Mapping[str, Any], console: Console) -> Iterator[RenderableType]:
+    yield from _verdict(result, console.width)
+    yield from _account(result, console.width)
+    yield from _routes(result)
+    yield from _wanted(result)
+    yield from _evidence(result)
+
+
+def _text(*parts: str | tuple[str, str]) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(*(part if isinstance(part, str) else (part[0], part[1]) for part in parts))
+
+
+def _rows(pairs: list[tuple[str, Text]]) -> RenderableType:
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in pairs:
+        grid.add_row(f"  {label}", value)
+    return grid
+
+
+def _verdict(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    verdict = result["verdict"]
+    name, window = text.plain(result["audit"].get("name", "")), text.span(result.get("windows", {}).get("affected") or result.get("window"))
+    if name or window:
+        yield _text((" · ".join(part for part in (name, window) if part), "dim"))
+    yield _text((f" {view.STATUS[verdict['status']].upper()} ", _STATUS[verdict["status"]]), " ", (text.plain(view.headline(result)), "bold"))
+    rows = [("confidence", _text(text.percent(verdict["confidence"])))]
+    rows += [(fact.label.lower(), _text((text.cut(fact.text, 3 * width), "bold" if fact.label == "Decision" else ""))) for fact in view.facts(result)]
+    ruled = [text.words(test.get("problem") or test["test"]) for test in verdict.get("rejected", []) if test["passed"]]
+    open_ = [text.words(test.get("problem") or test["test"]) for test in verdict.get("rejected", []) if test["passed"] is not True]
+    for label, names in (("not", ruled), ("still open", open_)):
+        if names:
+            more = f" and {len(names) - TOP_REJECTED} more" if len(names) > TOP_REJECTED else ""
+            rows.append((label, _text(text.cut(", ".join(names[:TOP_REJECTED]), 2 * width) + more)))
+    yield _rows(rows)
+
+
+def _account(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    rows = view.account(result)
+    if not rows:
+        return
+    total = sum(text.value_of(row.get("seconds")) or 0.0 for row in rows)
+    yield _text("\n", ("Where the time went", "bold"), f"  {text.seconds(total)} of requests" if total else "")
+    named = [row for row in rows if row["component"] != "unexplained"]
+    parts = [(text.cut(row["component"], 40), text.value_of(row["share"]) or 0.0, _PARTS[i]) for i, row in enumerate(named[:TOP_COMPONENTS])]
+    if rest := named[TOP_COMPONENTS:]:
+        parts.append((f"{len(rest)} smaller", sum(text.value_of(row["share"]) or 0.0 for row in rest), "white"))
+    parts += [("unexplained", text.value_of(row["share"]) or 0.0, "bright_black") for row in rows if row["component"] == "unexplained"]
+    bar, legend = Text("  "), Text("  ")
+    glyphs = "█▓▒▚▞░"
+    for i, (cells, (label, share, style)) in enumerate(zip(_cells([p[1] for p in parts], width - 4), parts, strict=True)):
+        glyph = "·" if label == "unexplained" else glyphs[min(i, 5)]
+        bar.append(glyph * cells, style)
+        legend.append(("   " if i else "") + glyph, style).append(f" {label} {text.percent(share)}")
+    yield bar
+    yield _rows([("", legend)]) if len(legend) > width else legend
+
+
+def _cells(shares: list[float], width: int) -> list[int]:
+    """Whole cells that sum to ``width``: largest remainders."""
+    total = sum(shares) or 1.0
+    exact = [share / total * width for share in shares]
+    cells = [int(x) for x in exact]
+    for i in sorted(range(len(exact)), key=lambda i: cells[i] - exact[i])[: width - sum(cells)]:
+        cells[i] += 1
+    return cells
+
+
+def _routes(result: Mapping[str, Any]) -> Iterator[RenderableType]:
+    from rich.table import Table
+
+    rows = view.routes(result)
+    if not rows:
+        return
+    shown = rows[:TOP_ROUTES]
+    compared = any(row.get("affected") and row.get("reference") for row in shown)
+    title = "Routes by time" + (", reference → affected" if compared else "")
+    more = f"  top {len(shown)} of {len(rows)}" if len(rows) > len(shown) else ""
+    yield _text("\n", (title, "bold"), (more, "dim"))
+    table = Table.grid(padding=(0, 2), expand=False)
+    table.add_column(overflow="fold")
+    for _ in range(5):
+        table.add_column(justify="right", no_wrap=True)
+    table.add_row("", *(_text((head, "dim")) for head in ("requests", "time", "p50", "p95", "p99")))
+    for row in shown:
+        cells = [_change(row, p) for p in ("p50", "p95", "p99")]
+        share = text.value_of(row.get("share_of_time"))
+        table.add_row(_text("  " + text.cut(row["name"], 44)), text.number(text.value_of(row["count"])), text.percent(share) if share is not None else "–", *cells)
+    yield table
+
+
+def _change(row: Mapping[str, Any], p: str) -> Text:
+    before, after = (text.value_of(row.get(w, {}).get("duration_ms", {}).get(p)) for w in ("reference", "affected"))
+    if before is None or after is None:
+        whole = text.value_of(row.get("duration_ms", {}).get(p))
+        return _text(text.duration(after if after is not None else whole)) if (after, whole) != (None, None) else _text("–")  # type: ignore[arg-type]
+    return _text((text.duration(before), "dim"), (" → ", "dim"), (text.duration(after), "bold red" if after >= 1.5 * before and after - before > 10 else ""))
+
+
+def _wanted(result: Mapping[str, Any]) -> Iterator[RenderableType]:
+    wanted = result["verdict"].get("would_change", [])
+    if not wanted:
+        return
+    shown = wanted[:TOP_WANTED]
+    more = f"  {len(shown)} of {len(wanted)}" if len(wanted) > len(shown) else ""
+    yield _text("\n", ("What would change this", "bold"), (more, "dim"))
+    for want in shown:
+        yield _rows([("•", _text(text.cut(f"{want['evidence']}: {want['effect']}", 300))), ("", _text(("$ " + text.cut(want["collect"], 400), "cyan")))])
+
+
+def _evidence(result: Mapping[str, Any]) -> Iterator[RenderableType]:
+    from rich.padding import Padding
+
+    counted = ", ".join(f"{n} {name}" for name, n in view.outcomes(result).items())
+    yield Padding(_text((f"Evidence: {view.quality(result)}. {text.plural(len(result['checks']), 'check')}: {counted}.", "dim")), (1, 0, 0, 0))

@@ -1,0 +1,267 @@
+"""What a report says, before any format: the sentences, rows and numbered queries that all renderers share.
+
+Everything is derived from the result object. Texts are raw: a renderer passes them through :func:`~perfaudit.report.text.plain`
+and escapes them for its format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from perfaudit.report import text
+
+STATUS = {"constraint": "Constraint", "healthy": "Healthy", "insufficient-evidence": "Insufficient evidence"}
+
+#: Components of the account of time that another machine, worker or connection can shrink: waiting for one of those.
+_SCALABLE = ("queue for a worker", "CPU waiting or throttled", "pool wait")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A labelled statement about the verdict; ``measurement`` where one number carries it."""
+
+    label: str
+    text: str
+    measurement: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Option:
+    """One of the three decisions: what, what it brings, what speaks against it, and whether the evidence favours it."""
+
+    name: str
+    action: str
+    brings: str
+    notes: tuple[str, ...] = ()
+    favoured: bool = False
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that was not examined, why, and the command that would collect the evidence."""
+
+    problem: str
+    outcome: str
+    reason: str
+    collect: str = ""
+
+
+@dataclass
+class Queries:
+    """Numbers queries in the order in which they are first cited (from 1)."""
+
+    found: dict[str, int] = field(default_factory=dict)
+
+    def cite(self, query: str | None) -> int:
+        """The number of ``query``, given now if it is new; 0 where there is none."""
+        return self.found.setdefault(query, len(self.found) + 1) if query else 0
+
+
+def lead(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The finding that the verdict speaks of; {} where there is none."""
+    problem = result["verdict"].get("problem")
+    return next((f for f in result.get("findings", []) if f["problem"] == problem and f["type"] == "problem"), {})
+
+
+def headline(result: Mapping[str, Any]) -> str:
+    """The verdict in one sentence."""
+    verdict = result["verdict"]
+    if verdict["status"] == "constraint":
+        title = lead(result).get("title") or f"{text.words(verdict.get('problem', 'a constraint')).capitalize()} {place(verdict.get('scope', {}))}"
+        return str(title).rstrip(". ") + "."
+    if verdict["status"] == "healthy":
+        return "No constraint: nothing in this window departs from normal."
+    return "Not enough evidence to name a constraint."
+
+
+def place(scope: Mapping[str, Any]) -> str:
+    """``on /checkout in postgresql (inventory)``; "" where nothing is known."""
+    parts = [f"{word} {text.joined(text.listed(scope[key]))}" for key, word in (("route", "on"), ("service", "in"), ("object", "at")) if scope.get(key)]
+    return " ".join(parts)
+
+
+def since(verdict: Mapping[str, Any]) -> str:
+    """``08:02:23 UTC (08:02:20–08:02:30), 28 s after deploy of shop 2.14.0``; "" where it is not known."""
+    onset, trigger = verdict.get("since"), verdict.get("trigger")
+    said = ""
+    if onset:
+        said = f"{text.clock(onset['time'], day=True)} UTC"
+        if onset.get("interval"):
+            said += f" ({text.clock(onset['interval'][0])}–{text.clock(onset['interval'][1])})"
+    if trigger:
+        said += f"{', ' if said else ''}after {event_name(trigger)} at {text.clock(trigger['time'])}"
+    return said
+
+
+def event_name(event: Mapping[str, Any]) -> str:
+    """``deploy shop 2.14.0 9fceb02``."""
+    name = event.get("name") if event.get("name") != event["kind"] else None
+    return " ".join(str(part) for part in (event["kind"], event.get("service"), name, event.get("version"), event.get("commit")) if part)
+
+
+_IMPACT = (
+    ("share_of_requests", "{}"),
+    ("requests", "{}"),
+    ("clients", "{}"),
+    ("seconds_lost", "{} lost"),
+    ("budget_spent", "{} of the error budget"),
+    ("cost", "cost {}"),
+)
+
+
+def impact(verdict: Mapping[str, Any]) -> str:
+    """``objective broken · 12 % of requests · 518 s lost``."""
+    known = verdict.get("impact", {})
+    said = [f"objective {known['objective']}"] if known.get("objective") else []
+    said += [form.format(text.measured(known[key])) for key, form in _IMPACT if text.value_of(known.get(key)) is not None]
+    return " · ".join(said)
+
+
+def predicted(what_if: Mapping[str, Any]) -> str:
+    """``p95 246 ms (231–290 ms); then capped by the payment call``."""
+    said = []
+    for name, quantity in (what_if.get("duration_ms") or {}).items():
+        between = text.interval(quantity)
+        said.append(f"{name} {text.measured(quantity, 'ms')}" + (f" ({between})" if between else ""))
+    line = ", ".join(said)
+    cap = what_if.get("capped_by")
+    return f"{line}{'; then capped by ' if line else 'capped by '}{cap}" if cap else line
+
+
+def facts(result: Mapping[str, Any]) -> list[Fact]:
+    """The verdict as labelled lines, in the order in which a person asks."""
+    verdict = result["verdict"]
+    share = verdict.get("share")
+    between = text.interval(share)
+    rows = [
+        Fact("Share", text.measured(share) + (f" ({between})" if between else "") if share else "", share),
+        Fact("Since", since(verdict)),
+        Fact("Impact", impact(verdict)),
+        Fact("Decision", verdict["decision"]),
+        Fact("Predicted", predicted(verdict.get("predicted", {}))),
+    ]
+    return [row for row in rows if row.text]
+
+
+def options(result: Mapping[str, Any]) -> list[Option]:
+    """The three decisions: fix (or collect), scale, leave alone."""
+    verdict = result["verdict"]
+    status = verdict["status"]
+    return [_act(result), _scale(result), _leave(result, favoured=status == "healthy")]
+
+
+def _act(result: Mapping[str, Any]) -> Option:
+    verdict = result["verdict"]
+    if verdict["status"] == "healthy":
+        return Option("Fix", "Nothing to fix in this window.", "No class that was examined owns 1 % of the time or of the failures.")
+    if verdict["status"] == "insufficient-evidence":
+        wanted = (verdict.get("would_change") or [{}])[0]
+        return Option("Collect", wanted.get("collect") or verdict["decision"], wanted.get("effect") or "A verdict becomes possible.", favoured=True)
+    fix = (lead(result).get("fixes") or [{}])[0]
+    notes = tuple(f"{label} {fix[key]}" for key, label in (("effort", "effort"), ("risk", "risk")) if fix.get(key))
+    notes += ("reversible" if fix["reversible"] else "hard to reverse",) if "reversible" in fix else ()
+    brings = predicted(verdict.get("predicted", {})) or fix.get("impact") or "Not predicted: no what-if could be computed from this evidence."
+    return Option("Fix", fix.get("action") or verdict["decision"], brings, notes, favoured=True)
+
+
+def _scale(result: Mapping[str, Any]) -> Option:
+    account = {row["component"]: text.value_of(row["share"]) or 0.0 for row in result.get("time_account", [])}
+    if not account:
+        return Option("Scale", "Cannot be judged yet.", "There is no account of time to say what more capacity would shrink.")
+    waiting = sum(share for name, share in account.items() if name in _SCALABLE)
+    unknown = account.get("unexplained", 0.0)
+    brings = f"At most {text.percent(waiting)} of request-seconds wait for a worker, a CPU or a connection: more capacity cannot shrink the rest"
+    brings += f" ({text.percent(unknown)} are unexplained)." if unknown else "."
+    rest = {name: share for name, share in account.items() if name not in _SCALABLE and name != "unexplained"}
+    top = max(rest, key=lambda name: rest[name], default="")
+    notes = (f"{text.percent(rest[top])} {top} would stay",) if top else ()
+    return Option("Scale", "Add workers, machines or connections.", brings, notes)
+
+
+def _leave(result: Mapping[str, Any], *, favoured: bool) -> Option:
+    verdict, windows = result["verdict"], result.get("windows", {})
+    if favoured:
+        return Option("Leave alone", verdict["decision"], "Nothing is lost in this window.", favoured=True)
+    lost = text.value_of(verdict.get("impact", {}).get("seconds_lost"))
+    hours = text.length(windows.get("affected")) / 3600
+    said = f"Goes on losing {text.seconds(lost / hours)} of waiting per hour" if lost and hours else "What it costs is not known"
+    objective = verdict.get("impact", {}).get("objective")
+    return Option("Leave alone", "Change nothing.", said + (f"; the objective stays {objective}." if objective else "."))
+
+
+def account(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The account of time, largest share first, *unexplained* last."""
+    rows = [dict(row) for row in result.get("time_account", []) if text.value_of(row["share"])]
+    return sorted(rows, key=lambda row: (row["component"] == "unexplained", -(text.value_of(row["share"]) or 0.0)))
+
+
+def route_name(row: Mapping[str, Any]) -> str:
+    """``POST /checkout``; a route that could not be read is named so."""
+    return " ".join(str(part) for part in (row.get("method"), row.get("route") or "(unreadable)") if part)
+
+
+def routes(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The routes by their seconds, *other* last, with ``name``."""
+    rows = [dict(row) | {"name": route_name(row)} for row in result.get("baseline", {}).get("routes", [])]
+    return sorted(rows, key=lambda row: (row.get("route") == "other", -(text.value_of(row.get("seconds")) or text.value_of(row.get("share_of_time")) or 0.0)))
+
+
+def focus(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What before and after are shown of: the verdict's route where it has both windows, else all requests; {} where neither has."""
+    wanted = text.listed(result["verdict"].get("scope", {}).get("route"))
+    rows = [row for row in routes(result) if row.get("route") in wanted]
+    rows.append(dict(result.get("baseline", {}).get("requests", {})) | {"name": "all requests"})
+    return next((row for row in rows if row.get("affected") and row.get("reference")), {})
+
+
+def gaps(result: Mapping[str, Any]) -> list[Gap]:
+    """What was not examined: every check without an answer."""
+    if result.get("coverage"):
+        return [Gap(row["problem"], row["outcome"], row["reason"], row.get("collect", "")) for row in result["coverage"]]
+    return [
+        Gap(row["problem"], row["outcome"], row["reason"], "\n".join(dict.fromkeys(w["collect"] for w in row.get("wanted", []))))
+        for row in result["checks"]
+        if row["outcome"] in ("no-evidence", "error", "not-applicable")
+    ]
+
+
+def outcomes(result: Mapping[str, Any]) -> dict[str, int]:
+    """How many checks came to each outcome, in the order of the contract; only those that occur."""
+    order = ("problem", "symptom", "clear", "no-evidence", "not-applicable", "error")
+    count = {name: sum(1 for row in result["checks"] if row["outcome"] == name) for name in order}
+    return {name: n for name, n in count.items() if n}
+
+
+def sources(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every source once, with the ``tables`` that it fed."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for table in result["inventory"]:
+        for source in table.get("sources", []):
+            entry = found.setdefault((source["name"], source.get("sha256", "")), {**source, "tables": []})
+            entry["tables"].append(table["table"])
+    return list(found.values())
+
+
+def quality(result: Mapping[str, Any]) -> str:
+    """``32,500 lines of 4 sources, 28 rejected (0.09 %); 1 file not read``."""
+    read = sources(result)
+    lines, rejected = sum(s["lines"] for s in read), sum(sum(s["rejected"].values()) for s in read)
+    said = f"{text.plural(lines, 'line')} of {text.plural(len(read), 'source')}, {rejected:,} rejected"
+    if lines and rejected:
+        said += f" ({text.percent(rejected / lines)})"
+    ignored = len(result.get("not_read", []))
+    return said + (f"; {text.plural(ignored, 'file')} not read" if ignored else "")
+
+
+def measurements(node: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping with a query inside ``node``, in document order."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("query"), str):
+            yield node
+        for child in node.values():
+            yield from measurements(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from measurements(child)

@@ -114,12 +114,17 @@ class Locks:
         if message == "deadlock detected":
             self._deadlock(record)
             return
-        wait = self.waiting.get(record.pid) if record.pid is not None else None
-        if wait is not None and record.pid is not None:
+        pid = record.pid if record.pid is not None else self._waiting_for(record.statement)
+        if pid in self.waiting:
+            wait = self.waiting[pid]
             wait.duration = max(wait.duration, record.time - wait.start)
-            self._close(record.pid, acquired=False)
+            self._close(pid, acquired=False)
         elif message.startswith(("canceling statement due to lock timeout", "could not obtain lock on")):
             self._row(record, "lock-timeout", acquired=False)
+
+    def _waiting_for(self, statement: str | None) -> int | None:
+        """The longest waiting process with this very statement: for logs whose prefix lacks the process (%p)."""
+        return next((pid for pid, wait in self.waiting.items() if statement and wait.record.statement == statement), None)
 
     def finish(self) -> None:
         """The log ends: what still waits was never seen to get its lock."""

@@ -8,6 +8,7 @@ import msgspec
 
 from perfaudit.evidence.clock import Clock
 from perfaudit.evidence.readers import Recognised
+from perfaudit.evidence.readers._pg_prefix import HINT, Prefix, find, stderr_records
 from perfaudit.evidence.readers._pg_record import CSV_BEGINS, Record, csv_records, json_records
 from perfaudit.evidence.readers._pg_story import Story
 
@@ -27,7 +28,17 @@ def sniff(sample: Sample) -> Recognised | None:
         return Recognised(0.95, "json") if any(_is_record(line) for line in lines) else None
     if any(CSV_BEGINS.match(line) for line in lines):
         return Recognised(0.95, "csv")
-    return None
+    found = find(lines, _declared(sample.options))
+    if found is None:
+        return None
+    confidence, prefix = found
+    note = "" if prefix.prefix is not None else f"log_line_prefix was guessed; give it with --log-format, or write with {HINT}"
+    return Recognised(confidence, prefix, note=note, hint=HINT)
+
+
+def _declared(options: ReadOptions) -> list[str]:
+    given = [options.log_format] if options.log_format else []
+    return [text for text in given + [f.text for f in options.formats if f.kind == "postgresql"] if "%" in text]
 
 
 def _is_record(line: bytes) -> bool:
@@ -41,8 +52,11 @@ def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOption
     """One pass; rows in the order in which the log tells of them."""
     clock = Clock(options.zone)
     story = Story(sink, options.service if "service" in options.labelled else "postgresql")
-    records = {"json": json_records, "csv": csv_records}[recognised.detail]
-    for record in records(source, sink, clock):
+    if isinstance(recognised.detail, Prefix):
+        records = stderr_records(source, sink, clock, recognised.detail)
+    else:
+        records = (json_records if recognised.detail == "json" else csv_records)(source, sink, clock)
+    for record in records:
         story.add(record)
     story.finish()
     if clock.note():

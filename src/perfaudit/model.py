@@ -42,6 +42,22 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Windows:
+    """What an audit speaks about: the ``affected`` window and, where there is one, the ``reference`` to compare with.
+
+    ``source`` says where the reference comes from: ``given`` (by the person), ``baseline`` (separate evidence), ``found``
+    (inside the recording) or ``none``. ``onset`` is the instant at which the affected window begins, with its interval.
+    """
+
+    whole: Window
+    affected: Window
+    reference: Window | None = None
+    source: str = "none"
+    onset: tuple[Micros, Micros, Micros] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """A number with all that is needed to trust it: unit, interval with its level, sample size, method, and the query.
 

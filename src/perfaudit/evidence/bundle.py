@@ -70,6 +70,17 @@ class Bundle:
         """Whether ``path`` is the folder of a bundle."""
         return (path / "manifest.json").is_file() and (path / "tables").is_dir()
 
+    def beside(self, other: Bundle, role: str) -> Bundle:
+        """A read-only view of both bundles; the sources of ``other`` carry ``role`` (``baseline``)."""
+        theirs = [{**s, "home": str(other.path.resolve()), "role": role} for s in other.manifest["sources"]]
+        manifest = {**self.manifest, "sources": [*self.manifest["sources"], *theirs]}
+        return Bundle(self.path, manifest, durable=self.durable)
+
+    @property
+    def homes(self) -> list[Path]:
+        """The folders that hold parts."""
+        return list(dict.fromkeys([self.path, *(Path(s["home"]) for s in self.manifest["sources"] if "home" in s)]))
+
     @property
     def sources(self) -> list[dict[str, Any]]:
         """What was read, in order of adding: the entries of the manifest."""
@@ -86,7 +97,7 @@ class Bundle:
     def parts(self, table: str) -> list[tuple[Path, list[str]]]:
         """The Parquet files of ``table`` with the columns that each holds."""
         return [
-            (self.path / "tables" / table / part["file"], part["columns"])
+            (Path(source.get("home", self.path)) / "tables" / table / part["file"], part["columns"])
             for source in self.manifest["sources"]
             for name, part in source["tables"].items()
             if name == table

@@ -122,8 +122,8 @@ def _connect(bundle: Bundle, where: str) -> duckdb.DuckDBPyConnection:
         connection.execute(f"CREATE VIEW {table.name} AS {_select(bundle, table.name)}" + (f" WHERE ({where})" if where and table.name == "requests" else ""))
     for name, (sql, _) in views().items():
         connection.execute(f"CREATE VIEW {name} AS {sql}")
-    folder = str(bundle.path.resolve()).replace("'", "''")
-    connection.execute(f"SET allowed_directories = ['{folder}/']")
+    homes = ", ".join(quote(f"{home.resolve()}/") for home in bundle.homes)
+    connection.execute(f"SET allowed_directories = [{homes}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

@@ -1,0 +1,1 @@
+"""Problem classes of the area latency."""

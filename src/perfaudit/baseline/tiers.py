@@ -1,0 +1,114 @@
+"""Which log is the outermost tier? Users wait for that one; the others are parts of its time and are never pooled with it.
+
+A tier is *inner* when its requests lie inside another's: by shared trace ids, else by time, against what chance would give
+(the same requests shifted in time).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from perfaudit.evidence.store import Evidence, quote
+
+#: Requests of a tier that are looked at; ±2 % at the bars below.
+SAMPLE = 2000
+#: An inner tier's requests are inside the outer's at least this often more than by chance.
+EXCESS = 0.3
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A service that logged requests; ``inside`` names the tier around it ("" for an outermost one)."""
+
+    service: str
+    requests: int
+    seconds: float
+    first: int
+    last: int
+    traced: int
+    inside: str = ""
+
+
+@dataclass(frozen=True)
+class Tiers:
+    """All tiers; ``outermost`` are those that nothing contains."""
+
+    all: tuple[Tier, ...]
+
+    @property
+    def outermost(self) -> tuple[str, ...]:
+        """Services of the outermost tier, sorted."""
+        return tuple(sorted(t.service for t in self.all if not t.inside))
+
+    @property
+    def condition(self) -> str:
+        """A SQL condition on ``requests`` that keeps the outermost tier."""
+        if all(not t.inside for t in self.all):
+            return "true"
+        return f"coalesce(service, '') IN ({', '.join(quote(s) for s in self.outermost)})"
+
+
+def find(evidence: Evidence) -> Tiers:
+    """The tiers of ``requests``."""
+    found = [
+        Tier(str(service), int(n), float(seconds or 0), int(first), int(last), int(traced))
+        for service, n, seconds, first, last, traced in evidence.rows(
+            "SELECT coalesce(service, ''), count(*), sum(duration_us) / 1e6, epoch_us(min(time)), epoch_us(max(time)), count(trace_id) FROM requests GROUP BY 1 ORDER BY 1"
+        )
+    ]
+    inside: dict[str, str] = {}
+    if len(found) > 1:
+        samples = {t.service: _sample(evidence, t) for t in found}
+        scores = {(a.service, b.service): _contained(evidence, a, b, samples) for a, b in permutations(found, 2)}
+        for inner, outer in permutations(found, 2):
+            score, reverse = scores[inner.service, outer.service], scores[outer.service, inner.service]
+            longer = outer.seconds / max(1, outer.requests) >= inner.seconds / max(1, inner.requests)
+            if score >= EXCESS and (score > reverse + 0.05 or (abs(score - reverse) <= 0.05 and longer and inside.get(outer.service) != inner.service)):
+                best = inside.get(inner.service)
+                if best is None or scores[inner.service, best] < score:
+                    inside[inner.service] = outer.service
+    return Tiers(tuple(Tier(t.service, t.requests, t.seconds, t.first, t.last, t.traced, inside.get(t.service, "")) for t in found))
+
+
+def _sample(evidence: Evidence, tier: Tier) -> dict[str, np.ndarray[Any, Any]]:
+    step = max(1, tier.requests // 200_000)
+    data = evidence.columns(
+        f"SELECT epoch_us(time) AS start, epoch_us(time) + coalesce(duration_us, 0) AS stop FROM requests WHERE coalesce(service, '') = {quote(tier.service)} AND status <> 101"
+        + (f" AND epoch_us(time) % {step} = 0" if step > 1 else "")
+        + " ORDER BY 1, 2"
+    )
+    return {k: np.asarray(v, np.int64) for k, v in data.items()}
+
+
+def _contained(evidence: Evidence, inner: Tier, outer: Tier, samples: dict[str, dict[str, np.ndarray[Any, Any]]]) -> float:
+    """How much more often than by chance a request of ``inner`` lies inside one of ``outer`` (0–1)."""
+    if min(inner.last, outer.last) <= max(inner.first, outer.first):
+        return 0.0
+    if inner.traced > inner.requests / 2 and outer.traced > outer.requests / 2:
+        shared, _ = evidence.one(
+            f"SELECT count(*) FILTER (WHERE o.trace_id IS NOT NULL AND o.time <= i.time + INTERVAL 2 MILLISECONDS AND o.duration_us + 2000 >= i.duration_us) / greatest(1, count(*)), 0"
+            f" FROM (SELECT trace_id, time, duration_us FROM requests WHERE coalesce(service, '') = {quote(inner.service)} AND trace_id IS NOT NULL LIMIT {SAMPLE}) i"
+            f" LEFT JOIN (SELECT trace_id, min(time) AS time, max(duration_us) AS duration_us FROM requests WHERE coalesce(service, '') = {quote(outer.service)} GROUP BY 1) o USING (trace_id)"
+        )
+        return float(shared or 0)
+    small, large = samples[inner.service], samples[outer.service]
+    pick = np.linspace(0, len(small["start"]) - 1, min(SAMPLE, len(small["start"]))).astype(int)
+    start, stop = small["start"][pick], small["stop"][pick]
+    slack = 1_000_000 if _whole_seconds(small["stop"]) or _whole_seconds(large["stop"]) else 3_000
+    ends = np.maximum.accumulate(large["stop"])
+    chance = max(_covered(start + shift, stop + shift, large["start"], ends, slack) for shift in (-7_300_000, 11_900_000))
+    return _covered(start, stop, large["start"], ends, slack) - chance
+
+
+def _covered(start: np.ndarray[Any, Any], stop: np.ndarray[Any, Any], outer: np.ndarray[Any, Any], ends: np.ndarray[Any, Any], slack: int) -> float:
+    position = np.searchsorted(outer, start + slack, side="right") - 1
+    known = position >= 0
+    return float(np.mean(known & (ends[np.maximum(position, 0)] >= stop - slack))) if len(start) else 0.0
+
+
+def _whole_seconds(instants: np.ndarray[Any, Any]) -> bool:
+    return bool(len(instants)) and bool(np.all(instants % 1_000_000 == 0))

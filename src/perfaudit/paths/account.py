@@ -1,0 +1,172 @@
+"""The account of time: the request-seconds of the affected window, split exclusively over what can own them.
+
+Shares sum to 1; what no evidence splits is ``unexplained``, a row of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from perfaudit.baseline.requests import Requests, RouteRow
+from perfaudit.baseline.tiers import Tiers
+from perfaudit.evidence.store import Evidence, quote, within
+from perfaudit.model import Measurement, Window, Windows
+from perfaudit.stats.changepoint import long_run_variance
+
+#: A reference of fewer requests of a route says nothing about its mean.
+LEAST_REFERENCE = 20
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part of the account: seconds it owns in the affected window, and which evidence split it off."""
+
+    name: str
+    seconds: float
+    evidence: str
+    error: float = 0.0
+    query: str = ""
+
+
+@dataclass(frozen=True)
+class TimeAccount:
+    """Where the outermost tier's request-seconds of the affected window went, and what was added to the reference."""
+
+    windows: Windows
+    requests: Requests | None
+    tiers: Tiers
+    seconds: float = 0.0
+    components: tuple[Component, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def routes(self) -> list[RouteRow]:
+        """The routes of the outermost tier, the most costly first."""
+        return self.requests.routes if self.requests else []
+
+    def added(self, row: RouteRow) -> float:
+        """Request-seconds of a route that the reference's mean would not have cost (0 without a reference)."""
+        affected, reference = row.affected, row.reference
+        if reference.durations.n < LEAST_REFERENCE or not affected.durations.n:
+            return 0.0
+        return max(0.0, (affected.mean - reference.mean) * affected.durations.n)
+
+    def added_errors(self, row: RouteRow) -> float:
+        """Failed requests of a route beyond the reference's ratio (0 without a reference)."""
+        if row.reference.count < LEAST_REFERENCE:
+            return 0.0
+        return max(0.0, row.affected.errors - row.reference.error_ratio * row.affected.count)
+
+    @property
+    def added_seconds(self) -> float:
+        """Request-seconds that were added to what the reference would have cost, all routes."""
+        return sum(self.added(row) for row in self.routes)
+
+    @property
+    def failed_beyond(self) -> float:
+        """Failed requests beyond the reference's ratio, all routes."""
+        return sum(self.added_errors(row) for row in self.routes)
+
+    @property
+    def count(self) -> int:
+        """Requests in the affected window."""
+        return self.requests.total.affected.count if self.requests else 0
+
+    def rate(self, window: Window | None, count: int) -> float:
+        """Arrivals per second."""
+        return count / window.seconds if window and window.seconds > 0 else 0.0
+
+    def shares(self) -> list[tuple[Component, Measurement]]:
+        """Every component with its share of the request-seconds; sums to 1."""
+        out = []
+        for part in self.components:
+            share = part.seconds / self.seconds if self.seconds else 0.0
+            spread = 1.96 * part.error / self.seconds if self.seconds and part.error else None
+            interval = None if spread is None else (max(0.0, share - spread), min(1.0, share + spread))
+            out.append((part, Measurement(share, "share of request-seconds", interval, method=part.evidence, query=part.query)))
+        return out
+
+
+def build(evidence: Evidence, tiers: Tiers, windows: Windows, requests: Requests | None) -> TimeAccount:
+    """Split the affected window's request-seconds as far as the evidence allows."""
+    if requests is None or requests.total.affected.seconds <= 0:
+        return TimeAccount(windows, requests, tiers)
+    total = requests.total.affected
+    parts: list[Component] = []
+    if total.upstream_known:
+        spent = evidence.one(
+            f"SELECT sum(greatest(0, duration_us - upstream_us)) / 1e6, sum(least(upstream_us, upstream_connect_us)) / 1e6 FROM requests WHERE {tiers.condition} AND {within(windows.affected)} AND upstream_us IS NOT NULL"
+        )
+        parts.append(Component("edge", float(spent[0] or 0), "access log: request time minus upstream time"))
+        parts.append(Component("connection set-up", float(spent[1] or 0), "access log: upstream connect time"))
+    parts += _inner(evidence, tiers, windows)
+    parts += _database(evidence, windows.affected)
+    return TimeAccount(windows, requests, tiers, total.seconds, tuple(_exclusive(parts, total.seconds)))
+
+
+def _exclusive(parts: list[Component], seconds: float) -> list[Component]:
+    """Cap the parts so that they never exceed the whole, drop what owns nothing, and name the rest."""
+    left, out = seconds, []
+    for part in parts:
+        own = min(part.seconds, left)
+        if own > 0:
+            out.append(Component(part.name, own, part.evidence, part.error, part.query))
+            left -= own
+    out.sort(key=lambda c: -c.seconds)
+    return [*out, Component("unexplained", max(0.0, left), "no evidence splits it")]
+
+
+def _inner(evidence: Evidence, tiers: Tiers, windows: Windows) -> list[Component]:
+    """Inner tiers that contain no other tier, as downstream time."""
+    around = {t.inside for t in tiers.all}
+    parts = []
+    for tier in tiers.all:
+        if not tier.inside or tier.service in around:
+            continue
+        outer = sum(t.requests for t in tiers.all if t.service == tier.inside)
+        if tier.requests > 0.9 * outer:  # the same requests seen further in: their time is split by what follows
+            continue
+        query = f"SELECT sum(duration_us) / 1e6 AS seconds FROM requests WHERE coalesce(service, '') = {quote(tier.service)} AND {within(windows.affected)}"
+        parts.append(Component(f"downstream {tier.service}", float(evidence.one(query)[0] or 0), f"access log of {tier.service}", query=query))
+    return parts
+
+
+def _database(evidence: Evidence, window: Window) -> list[Component]:
+    if evidence.has("sessions"):
+        waiting = sampled_seconds(evidence, window, "wait_type = 'Lock'")
+        running = sampled_seconds(evidence, window, "state = 'active' AND coalesce(wait_type, '') NOT IN ('Lock', 'Client', 'Activity', 'Extension', 'Timeout')")
+        return [
+            Component("database lock wait", waiting[0], "session snapshots", waiting[1], waiting[2]),
+            Component("database executing", running[0], "session snapshots", running[1], running[2]),
+        ]
+    parts = []
+    if evidence.has("lock_events"):
+        query = f"SELECT sum(duration_us) / 1e6 AS seconds FROM lock_events WHERE kind IN ('lock-wait', 'lock-timeout') AND {within(window)}"
+        seconds = float(evidence.one(query)[0] or 0)
+        parts.append(Component("database lock wait", seconds, "database log (waits longer than deadlock_timeout)", query=query))
+    if evidence.has("statement_events"):
+        query = f"SELECT sum(duration_us) / 1e6 AS seconds FROM statement_events WHERE {within(window)}"
+        seconds = float(evidence.one(query)[0] or 0) - (parts[0].seconds if parts else 0.0)
+        parts.append(Component("database executing", max(0.0, seconds), "database log (statements longer than log_min_duration_statement)", query=query))
+    return parts
+
+
+def sampled_seconds(evidence: Evidence, window: Window | None, condition: str) -> tuple[float, float, str]:
+    """Session-seconds that satisfy ``condition``, from snapshots: ``(seconds, standard error, query)``.
+
+    A snapshot stands for the median time between snapshots (ASH: Beresniewicz, "Average Active Sessions"); the error comes
+    from the long-run variance of the counts.
+    """
+    backends = "coalesce(backend_type, 'client backend') IN ('client backend', 'parallel worker')"
+    counts = evidence.columns(
+        f"SELECT epoch_us(time) AS t, count(*) FILTER (({condition}) AND {backends}) AS n FROM sessions WHERE {within(window)} GROUP BY 1 ORDER BY 1"
+    )
+    times, n = np.asarray(counts["t"], np.int64), np.asarray(counts["n"], np.float64)
+    if len(n) < 2:
+        return 0.0, 0.0, ""
+    gap = float(np.median(np.diff(times))) / 1e6
+    query = f"SELECT count(*) * {gap:.6g} AS seconds FROM sessions WHERE {within(window)} AND ({condition}) AND {backends}"
+    return float(n.sum()) * gap, gap * math.sqrt(len(n) * long_run_variance(n)), query

@@ -1,0 +1,111 @@
+"""Deploy regression: it became slower, or began to fail, with a deploy, and nothing else explains it.
+
+What it sees
+------------
+The interval in which latency or the error ratio of a route changed holds one deploy (or change of configuration, or release), load and mix did not change,
+and no mechanism was found that explains it better. Where a mechanism is found, that is the verdict and the deploy is its trigger.
+
+Why it hurts
+------------
+The change is the one thing that can be undone in minutes. Knowing that it was the deploy, and which, is worth more at night than knowing why.
+
+What it needs
+-------------
+An access log and the times of deploys (JSON lines or CSV with ``time``, ``kind``, ``service``, ``version``).
+
+When it is wrong
+----------------
+A deploy that happened to come with a surge, a cron job or a slow dependency: the time alone cannot tell. Load and mix are tested; a dependency shows in its own
+log or in traces. A change that the recording does not hold (separate baseline) can only be placed between the two.
+
+What to try
+-----------
+Roll back, or turn the flag off, and see whether the route returns: that is the experiment. Then find the mechanism with traces or a profile of both versions.
+"""
+
+from typing import Any
+
+from perfaudit.evidence.store import Evidence
+from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted, iso
+from perfaudit.paths.account import TimeAccount
+from perfaudit.stats.percentile import wilson
+from perfaudit.verdict.trigger import CHANGES, candidates
+
+NEEDS = ("requests", "events")
+HELPS = ()
+RIVALS = ("traffic-surge", "traffic-mix", "cascading-delay")
+WANTED = (Wanted("the times of deploys (events)", "git log --since='2 days ago' --date=iso-strict --name-only > deploys.txt   # or JSON lines: {\"time\": \"…\", \"kind\": \"deploy\", \"service\": \"…\", \"version\": \"…\"}", "would tell whether the change came with a deploy"),)
+
+RELEVANT = 0.01
+#: A rate outside 1/RATE … RATE of the reference makes load a rival that is not ruled out.
+RATE = 1.25
+#: Largest change of a route's share of the traffic that still counts as the same mix.
+MIX = 0.10
+
+FIXES = (
+    Fix("Roll the deploy back (or turn its flag off) on one instance, compare it with the others, then on all", "latency and errors return to the reference's", "low", "low", "an operation that every team has practised; check that migrations of the deploy allow it", True, "deploy the new version again", "the route's p95 and error ratio lie inside the reference's intervals"),
+    Fix("Find the mechanism: compare traces or profiles of both versions on the slowest route", "the fix that lets the feature stay", "medium", "low", "needs a running instance of each version", True, "none needed", "the self time that grew is named"),
+)
+
+
+def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
+    """Does the change's interval hold a deploy, with the rivals ruled out?"""
+    windows, requests = account.windows, account.requests
+    changes = [e for e in candidates(evidence, windows) if e.kind in CHANGES]
+    if requests is None or not windows.reference:
+        return Outcome.clear("no route departs from its calm level")
+    total = requests.total
+    slowed, failed = account.added_seconds / max(account.seconds, 1e-9), account.failed_beyond / max(total.affected.count, 1)
+    if slowed < RELEVANT and failed < RELEVANT:
+        return Outcome.clear("neither latency nor errors changed by a practical amount")
+    if not changes:
+        return Outcome.clear("no deploy lies in the interval in which the change began")
+    ratio = account.rate(windows.affected, total.affected.count) / max(account.rate(windows.reference, total.reference.count), 1e-9)
+    mix = max((abs(r.affected.count / max(1, total.affected.count) - r.reference.count / max(1, total.reference.count)) for r in account.routes), default=0.0)
+    deploy = changes[-1]
+    by_errors = failed > slowed
+    ranked = sorted(account.routes, key=lambda r: (-(account.added_errors(r) if by_errors else account.added(r)), r.method, r.route))
+    worst = ranked[0]
+    share = (
+        Measurement(failed, "share of requests that failed beyond the reference", wilson(round(failed * total.affected.count), total.affected.count), n=total.affected.count, method="Wilson")
+        if by_errors
+        else Measurement(slowed, "share of request-seconds, added over the reference", n=total.affected.count, method="per-route means against the reference")
+    )
+    interval = _interval(windows)
+    tests = (
+        Test("deploys in the interval in which the change began", len(changes), "1", len(changes) == 1 or None),
+        Test("arrival rate, affected over reference", round(ratio, 3), f"{1 / RATE:.2f} … {RATE}", 1 / RATE <= ratio <= RATE),
+        Test("the change began inside the recording", interval, "its beginning is seen", windows.onset is not None or None),
+    )
+    rivals = (
+        Test("arrival rate, affected over reference", round(ratio, 3), f"< {RATE}", ratio < RATE, "traffic-surge"),
+        Test("largest change of a route's share of the traffic", round(mix, 3), f"< {MIX}", mix < MIX, "traffic-mix"),
+        Test("time in dependencies, before and after", None, "traces or the dependency's log would tell", None, "cascading-delay"),
+    )
+    words = f"{worst.method} {worst.route}"
+    p95 = requests.measured(worst.affected, 0.95, "affected", (worst.method, worst.route))
+    was = requests.measured(worst.reference, 0.95, "reference", (worst.method, worst.route))
+    exhibits: list[Exhibit] = [Exhibit(f"{deploy.words()} at {iso(deploy.time)}", share, "events")]
+    exhibits += [Exhibit(text, m, "requests") for text, m in ((f"p95 of {words} in the affected window", p95), (f"p95 of {words} in the reference", was)) if m]
+    scope: dict[str, Any] = {"service": deploy.service or (account.tiers.outermost[0] if account.tiers.outermost else "")}
+    scope["route"] = worst.route
+    return Outcome.problem(
+        Finding(
+            "deploy-regression",
+            f"{words} {'fails' if by_errors else 'is slower'} since {deploy.words()}",
+            scope,
+            share,
+            0.0 if by_errors else account.added_seconds,
+            mechanism="errors rose with the change" if by_errors else "the route takes longer since the change, at unchanged load",
+            cause=deploy.words(),
+            evidence=tuple(exhibits),
+            tests=tests,
+            rejected=rivals,
+            fixes=FIXES,
+            onset=windows.onset,
+        )
+    )
+
+
+def _interval(windows: Any) -> str | None:
+    return f"{iso(windows.onset[1])} … {iso(windows.onset[2])}" if windows.onset else None

@@ -1,0 +1,156 @@
+"""Tail under concurrency: the slow requests come with the bursts of arrivals.
+
+What it sees
+------------
+On the same routes, the share of slow requests rises with the arrival rate just before them, burst after burst, while the load on average did not
+rise. Quiet seconds are fast, busy seconds are not, and affected and reference seconds lie on one curve.
+
+Why it hurts
+------------
+Something small is shared: workers, a connection pool, a lock, a core. On average it is idle, in a burst requests queue for it, and the queue is the tail.
+Averages and long windows hide it. (Kingman: waiting grows with the variation of arrivals as well as with utilisation.)
+
+What it needs
+-------------
+An access log with request times, at least a few hundred requests over load levels that differ.
+
+When it is wrong
+----------------
+The number of requests in flight is a consequence of slowness, so it is not used: only arrivals. A defect at unchanged arrivals does not follow the rate.
+Load that rose to stay is a ``traffic-surge``. Slow inputs, pauses that hit every request at one instant, and one bad instance do not follow the rate either.
+
+What to try
+-----------
+Find the small shared resource (spans, pool metrics, profile); enlarge it if what lies behind has room, or shorten the time it is held. Smooth arrivals (jitter for
+cron and retries, a queue in front of batch work).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from perfaudit.evidence.store import Evidence, within
+from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted
+from perfaudit.paths.account import TimeAccount
+from perfaudit.problems._load import Load, at_equal_load, bursts, load
+from perfaudit.stats.association import spearman
+
+NEEDS = ("requests",)
+HELPS = ()
+RIVALS = ("traffic-surge", "slow-inputs", "one-bad-instance", "deploy-regression")
+WANTED = (Wanted("an access log with request times (requests)", "log_format timed '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\" $request_time $upstream_response_time';", "shows whether the tail follows the arrival rate"),)
+
+#: The association must be at least this strong and this unlikely by chance (three checks are made on one recording: Bonferroni of 0.03).
+STRONG, CHANCE = 0.4, 0.01
+#: Busy bins (top third by rate) must hold this many times the share of slow requests of the quiet third.
+CONTRAST = 2.0
+#: An average rate above this multiple of the reference is a surge.
+RISE = 1.25
+RELEVANT = 0.01
+
+FIXES = (
+    Fix("Find the shared resource that the bursts queue for (spans with pool and queue waits, or worker and pool gauges), and size it to the bursts", "the tail falls to that of the quiet seconds", "medium", "low", "a setting, once the resource is known; what lies behind it must have room", True, "put the size back", "the share of slow requests no longer rises with the arrival rate"),
+    Fix("Smooth the arrivals: jitter for cron jobs, clients and retries; a queue for batch work", "fewer and lower bursts", "low", "low", "callers must cooperate", True, "remove the jitter", "the index of dispersion of arrivals falls"),
+)
+
+
+def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
+    """Does the tail follow the arrival rate at unchanged average load?"""
+    windows, requests = account.windows, account.requests
+    picture = load(evidence, account)
+    if picture is None or requests is None:
+        return Outcome.no_evidence("too few requests with a duration over too short a time", *WANTED)
+    total = requests.total
+    ratio = 1.0
+    if windows.reference and total.reference.count:
+        ratio = account.rate(windows.affected, total.affected.count) / max(account.rate(windows.reference, total.reference.count), 1e-9)
+    runs = bursts(picture, 1.5)
+    link = spearman(picture.lately, picture.slow)
+    busy, quiet = _contrast(picture)
+    contrast = busy / max(quiet, 0.02)
+    share = _owned(picture)
+    if link.r < STRONG or link.p > CHANCE:
+        return Outcome.clear(f"slow requests do not follow the arrival rate (rank correlation {link.r:.2f}, p {link.p:.2g})")
+    if contrast < CONTRAST or share < RELEVANT:
+        return Outcome.clear(f"busy seconds hold {busy:.1%} slow requests, quiet ones {quiet:.1%}: the tail hardly follows the load")
+    if runs < 2 or (ratio >= RISE and runs <= 2):
+        return Outcome.clear(f"load rose to stay ({ratio:.2f} times): not bursts")
+    gap = at_equal_load(picture) if windows.reference else None
+    if gap is not None and gap > 0.25:
+        return Outcome.clear(f"at equal load the affected window holds {gap:.0%} more slow requests: it is slower for another reason")
+    size = _slow_are_large(evidence, account)
+    instance = _one_instance(evidence, account)
+    value = Measurement(share, "share of request-seconds, above what quiet seconds cost", n=int(total.all.count), method=f"rank correlation {link.r:.2f} on {link.n_eff:.0f} effective bins of {picture.step} s")
+    route = _worst(account)
+    tests = (
+        Test("rank correlation of slow requests with the arrival rate", round(link.r, 3), f"≥ {STRONG}, p ≤ {CHANCE}", True),
+        Test("share of slow requests, busy over quiet third", round(contrast, 2), f"≥ {CONTRAST}", True),
+        Test("separate bursts", runs, "≥ 2", True),
+        Test("share of slow requests at equal load, affected minus reference", None if gap is None else round(gap, 3), "≤ 0.1", None if gap is None else gap <= 0.1),
+    )
+    rivals = (
+        Test("average arrival rate, affected over reference", round(ratio, 3), f"< {RISE}, or bursts", ratio < RISE or runs > 2, "traffic-surge"),
+        Test("median response size, slow over other requests of the route", None if size is None else round(size, 2), "< 1.5", None if size is None else size < 1.5, "slow-inputs"),
+        Test("largest share of slow requests of one instance", None if instance is None else round(instance, 2), "< 2 times its share of requests", None if instance is None else instance < 2, "one-bad-instance"),
+        Test("share of slow requests at equal load, affected minus reference", None if gap is None else round(gap, 3), "≤ 0.1", None if gap is None else gap <= 0.1, "deploy-regression"),
+    )
+    return Outcome.problem(
+        Finding(
+            "tail-under-concurrency",
+            f"The tail comes with bursts of arrivals: busy seconds hold {busy:.0%} slow requests, quiet ones {quiet:.0%}",
+            {"service": account.tiers.outermost[0] if len(account.tiers.outermost) == 1 else list(account.tiers.outermost), "route": route},
+            value,
+            share * account.seconds,
+            mechanism="requests that arrive in a burst queue for something small that they share",
+            cause="a shared resource sized for the average, not for the bursts",
+            evidence=(Exhibit(f"{runs} bursts; the share of slow requests follows the rate", Measurement(link.r, "rank correlation", n=round(link.n_eff), method="Spearman, effective sample size")),),
+            tests=tests,
+            rejected=rivals,
+            fixes=FIXES,
+        )
+    )
+
+
+def _contrast(picture: Load) -> tuple[float, float]:
+    x = picture.lately
+    low, high = np.quantile(x, [1 / 3, 2 / 3])
+    weight = picture.rate
+    def mean(at: Any) -> float:
+        return float(np.average(picture.slow[at], weights=weight[at])) if at.any() and weight[at].sum() else 0.0
+    return mean(x >= high), mean(x <= low)
+
+
+def _owned(picture: Load) -> float:
+    """Seconds above what the quiet third costs a request, as a share of all request-seconds."""
+    quiet = picture.lately <= np.quantile(picture.lately, 1 / 3)
+    calm = picture.excess[quiet].sum() / max(picture.rate[quiet].sum(), 1e-9)
+    above = np.maximum(0.0, picture.excess - calm * picture.rate)[~quiet]
+    return float(above.sum()) / max(float(picture.spent.sum()), 1e-9)
+
+
+def _worst(account: TimeAccount) -> str:
+    def spread(row: Any) -> float:
+        part = row.affected
+        return 0.0 if part.durations.n < 40 else ((part.quantile(0.99) or 0) - (part.quantile(0.5) or 0)) * part.count
+    rows = sorted(account.routes, key=lambda r: -(account.added(r) or spread(r) / 1e12))
+    return rows[0].route if rows else ""
+
+
+def _slow_are_large(evidence: Evidence, account: TimeAccount) -> float | None:
+    route = _worst(account)
+    condition = f"{account.tiers.condition} AND {within(account.windows.affected)} AND route = '{route.replace(chr(39), chr(39) * 2)}'"
+    slow, rest = evidence.one(
+        f"SELECT median(response_bytes) FILTER (duration_us > bar), median(response_bytes) FILTER (duration_us <= bar) FROM requests, (SELECT quantile_disc(duration_us, 0.9) AS bar FROM requests WHERE {condition}) WHERE {condition}"
+    )
+    return None if slow is None or not rest else float(slow) / float(rest)
+
+
+def _one_instance(evidence: Evidence, account: TimeAccount) -> float | None:
+    rows = evidence.rows(
+        f"SELECT instance, count(*) FILTER (duration_us > bar), count(*) FROM requests, (SELECT quantile_disc(duration_us, 0.95) AS bar FROM requests WHERE {account.tiers.condition} AND {within(account.windows.affected)})"
+        f" WHERE {account.tiers.condition} AND {within(account.windows.affected)} AND instance IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
+    if len(rows) < 2:
+        return None
+    slow, count = sum(r[1] for r in rows), sum(r[2] for r in rows)
+    return max((r[1] / max(1, slow)) / (r[2] / count) for r in rows)

@@ -1,0 +1,109 @@
+"""Where does the level of a series change? Exact segmentation with a penalty scaled by the long-run variance.
+
+Least squares over all segmentations (Jackson et al. 2005, optimal partitioning) with penalty c·ln n·LRV: the penalty grows
+with autocorrelation, so that a wandering series is not called a series of steps (Lavielle & Moulines 2000).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Series = NDArray[np.float64]
+
+#: Penalty factor c. Measured on no-change AR(1) series, n = 60 and 200, φ 0–0.7 (tests/stats/test_changepoint.py): ≤ 5 % false.
+PENALTY = 3.0
+
+
+def segment(x: Series, weights: Series | None = None, *, penalty: float = PENALTY, least: int = 3) -> list[int]:
+    """The starts of the segments of ``x`` (always begins with 0).
+
+    ``x``: shape (n,), any unit, finite. ``weights``: shape (n,), ≥ 0, inverse-variance weights (counts behind each mean).
+    ``least``: fewest points in a segment. A series shorter than ``2·least`` is one segment.
+    """
+    n = len(x)
+    if n < 2 * least:
+        return [0]
+    w = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+    w = w / w.mean() if w.mean() > 0 else np.ones(n)
+    # Noise as it is around the best few steps: a true step does not inflate it, a wandering series does.
+    starts = [0]
+    for steps in (1, 2, 3):
+        fitted = _best_of(x, w, steps, least)
+        noise = long_run_variance((x - _levels(x, w, fitted)) * np.sqrt(w), lost=2 * steps + 1)
+        starts = _partition(x, w, penalty * math.log(n) * max(noise, 1e-12), least)
+        if len(starts) - 1 <= steps:
+            break
+    return starts
+
+
+def _best_of(x: Series, w: Series, steps: int, least: int) -> list[int]:
+    """The least-squares segmentation with ``steps`` steps, greedily (binary segmentation)."""
+    starts = [0]
+    for _ in range(steps):
+        gains = []
+        for begin, end in zip(starts, [*starts[1:], len(x)], strict=True):
+            if end - begin >= 2 * least:
+                cut = np.arange(begin + least, end - least + 1)
+                sw, swx = np.cumsum(w[begin:end]), np.cumsum(w[begin:end] * x[begin:end])
+                left, leftx = sw[cut - begin - 1], swx[cut - begin - 1]
+                right, rightx = sw[-1] - left, swx[-1] - leftx
+                gain = leftx**2 / np.maximum(left, 1e-9) + rightx**2 / np.maximum(right, 1e-9)
+                gains.append((float(gain.max() - swx[-1] ** 2 / max(sw[-1], 1e-9)), int(cut[gain.argmax()])))
+        if not gains:
+            break
+        starts = sorted([*starts, max(gains)[1]])
+    return starts
+
+
+def _partition(x: Series, w: Series, beta: float, least: int) -> list[int]:
+    n = len(x)
+    sw, swx, swxx = (np.concatenate([[0.0], np.cumsum(v)]) for v in (w, w * x, w * x * x))
+    best = np.full(n + 1, np.inf)
+    best[0] = -beta
+    previous = np.zeros(n + 1, np.int64)
+    for end in range(least, n + 1):
+        begin = np.arange(0, end - least + 1)
+        mass = sw[end] - sw[begin]
+        cost = (swxx[end] - swxx[begin]) - np.where(mass > 0, (swx[end] - swx[begin]) ** 2 / np.where(mass > 0, mass, 1), 0.0)
+        total = best[begin] + cost + beta
+        choice = int(np.argmin(total))
+        best[end], previous[end] = total[choice], begin[choice]
+    starts = []
+    position = n
+    while position > 0:
+        position = int(previous[position])
+        starts.append(position)
+    return sorted(starts)
+
+
+def _levels(x: Series, w: Series, starts: list[int]) -> Series:
+    out = np.empty_like(x)
+    for begin, end in zip(starts, [*starts[1:], len(x)], strict=True):
+        mass = w[begin:end].sum()
+        out[begin:end] = (w[begin:end] * x[begin:end]).sum() / mass if mass > 0 else 0.0
+    return out
+
+
+def long_run_variance(x: Any, *, lost: int = 1) -> float:
+    """Long-run variance of a series, shape (n,): AR(1) prewhitening, then recoloured (Andrews & Monahan 1992).
+
+    ``lost``: parameters fitted before (levels, places of steps). The autocorrelation is corrected for its bias,
+    (1 + 3φ)/n for a fitted mean (Marriott & Pope 1954) and as much again for each further level, and limited to
+    0 ≤ φ ≤ 0.95, so that the answer never falls below white noise or explodes.
+    """
+    x = np.asarray(x, np.float64)
+    n = len(x)
+    if n < 4:
+        return float(x.var()) if n else 0.0
+    x = x - x.mean()
+    energy = float(np.dot(x, x))
+    if energy <= 0:
+        return 0.0
+    phi = float(np.dot(x[1:], x[:-1])) / energy
+    phi = min(max(phi + lost * (1 + 3 * max(phi, 0.0)) / n, 0.0), 0.95)
+    innovation = x[1:] - phi * x[:-1]
+    return float(np.dot(innovation, innovation)) / max(1, n - 1 - lost) / (1 - phi) ** 2

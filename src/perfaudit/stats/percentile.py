@@ -1,0 +1,103 @@
+"""Percentiles of weighted values, with intervals from order statistics.
+
+A percentile is the value of rank ⌈q·n⌉ (NumPy's ``inverted_cdf``, Hyndman & Fan 1996, type 1): always a value that was seen.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[Any]
+
+
+class Interval(NamedTuple):
+    """An estimate with a two-sided interval; an end is None where the sample is too small for a finite bound."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class Distribution:
+    """Distinct ``values`` (ascending) and how often each was seen: percentiles of any size sample in one pass.
+
+    ``values``: shape (k,), any unit, ``counts``: shape (k,), integers ≥ 1. Merging is addition.
+    """
+
+    def __init__(self, values: Values, counts: Values) -> None:
+        order = np.argsort(values, kind="stable")
+        self.values = np.asarray(values)[order]
+        self.counts = np.asarray(counts)[order].astype(np.int64)
+        self._ranks = np.cumsum(self.counts)
+
+    @property
+    def n(self) -> int:
+        """Sample size."""
+        return int(self._ranks[-1]) if len(self._ranks) else 0
+
+    @property
+    def total(self) -> float:
+        """Sum of all values."""
+        return float(np.dot(self.values.astype(np.float64), self.counts))
+
+    def at_rank(self, rank: int) -> float:
+        """The value of 1-based ``rank``."""
+        return float(self.values[int(np.searchsorted(self._ranks, rank, side="left"))])
+
+    def percentile(self, q: float, level: float = 0.95) -> Interval:
+        """The ``q``-quantile (0 < q ≤ 1) with its two-sided order-statistic interval. Raises ``ValueError`` when empty."""
+        if self.n == 0:
+            raise ValueError("no values")
+        low, high = rank_bounds(self.n, q, level)
+        value = self.at_rank(max(1, math.ceil(q * self.n - 1e-9)))
+        return Interval(value, None if low is None else self.at_rank(low), None if high is None else self.at_rank(high))
+
+    def share_above(self, bound: float) -> float:
+        """The share of values greater than ``bound``."""
+        return 0.0 if self.n == 0 else float(self.counts[self.values > bound].sum()) / self.n
+
+    def plus(self, other: Distribution) -> Distribution:
+        """Both samples together."""
+        return Distribution(np.concatenate([self.values, other.values]), np.concatenate([self.counts, other.counts]))
+
+
+@lru_cache(maxsize=4096)
+def rank_bounds(n: int, q: float, level: float = 0.95) -> tuple[int | None, int | None]:
+    """1-based ranks whose order statistics bound the ``q``-quantile of ``n`` independent values with at least ``level``.
+
+    Exact binomial (Hahn & Meeker 1991, §5.2). None where no finite bound exists: p99 needs n ≥ 368 for both at 95 %.
+    """
+    if q >= 1 or n <= 0:
+        return None, None
+    tail = (1 - level) / 2
+    spread = math.sqrt(n * q * (1 - q))
+    first = max(0, math.floor(n * q - 12 * spread - 40))
+    last = min(n, math.ceil(n * q + 12 * spread + 40))
+    k = np.arange(first, last + 1, dtype=np.float64)
+    start = math.lgamma(n + 1) - math.lgamma(first + 1) - math.lgamma(n - first + 1) + first * math.log(q) + (n - first) * math.log1p(-q)
+    steps = np.log((n - k[:-1]) / (k[:-1] + 1)) + math.log(q) - math.log1p(-q)
+    below = np.cumsum(np.exp(start + np.concatenate([[0.0], np.cumsum(steps)])))  # P(X <= k)
+    # Lower rank l: P(X < l) <= tail, that is P(X <= l - 1) <= tail.
+    under = np.flatnonzero(below <= tail)
+    low = int(k[under[-1]]) + 1 if len(under) else (first if first > 0 else None)
+    # Upper rank u: P(X >= u) <= tail, that is P(X <= u - 1) >= 1 - tail.
+    over = np.flatnonzero(below >= 1 - tail)
+    high = int(k[over[0]]) + 1 if len(over) else None
+    return low, high if high is not None and high <= n else None
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Interval of a proportion (Wilson 1927). ``(0, 1)`` for n = 0."""
+    if n == 0:
+        return 0.0, 1.0
+    from statistics import NormalDist
+
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    p = successes / n
+    centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, (centre - half) / (1 + z * z / n)), min(1.0, (centre + half) / (1 + z * z / n))

@@ -166,13 +166,17 @@ def _frame(grid: Grid, scale: Scale, top: float, bottom: float, form: Callable[[
             yield f'<path class="axis" d="M{number(x)} {number(bottom)}v5"/>' + label(x, bottom + 18, name, "tick", "middle")
 
 
-def _bands(grid: Grid, bands: Sequence[Band], top: float, bottom: float, *, named: bool) -> Iterator[str]:
+def _bands(grid: Grid, bands: Sequence[Band], top: float, bottom: float) -> Iterator[str]:
     for band in bands:
         left, right = grid.x(band.start), grid.x(band.end)
         if right > left:
             yield f'<rect class="{band.css}" x="{number(left)}" y="{number(top)}" width="{number(right - left)}" height="{number(bottom - top)}"/>'
-            if named and right - left > 60:
-                yield label(left + 5, bottom - 6, band.label, "band-name")
+
+
+def _band_names(grid: Grid, bands: Sequence[Band], bottom: float) -> Iterator[str]:
+    for band in bands:
+        if grid.x(band.end) - grid.x(band.start) > 60:
+            yield label(grid.x(band.start) + 6, bottom - 7, band.label, "band-name")
 
 
 def _marks(grid: Grid, marks: Sequence[Mark], top: float, bottom: float, *, named: bool) -> Iterator[str]:
@@ -216,7 +220,7 @@ def line_chart(
     scale = scale_for([line.values for line in lines], top, bottom, log=log)
     if scale is None:
         return ""
-    body = [*_bands(grid, bands, top, bottom, named=named), *_frame(grid, scale, top, bottom, form, times=True, about=5 if height > 200 else 2)]
+    body = [*_bands(grid, bands, top, bottom), *_frame(grid, scale, top, bottom, form, times=True, about=5 if height > 200 else 2)]
     body += _marks(grid, marks, top, bottom, named=named)
     ends = []
     for line in lines:
@@ -227,6 +231,7 @@ def line_chart(
             ends.append((scale.y(last), line))
     for y, line in _apart(ends, 14):
         body.append(label(WIDTH - _RIGHT + 6, y + 4, line.label, f"line-name {line.css}"))
+    body += _band_names(grid, bands, bottom) if named else []
     return figure(body, width=WIDTH, height=height, title=title, desc=desc)
 
 
@@ -239,7 +244,7 @@ def _apart(ends: list[tuple[float, Line]], gap: float) -> list[tuple[float, Line
 
 
 def heat_map(counts: Sequence[Sequence[int]], bounds: Sequence[float], grid: Grid, *, title: str, desc: str, bands: Sequence[Band] = (), height: float = 300) -> str:
-    """Requests per interval (columns) and duration (rows, logarithmic); darker is more, on a logarithmic colour scale. "" without a count."""
+    """Requests per interval (columns) and duration (rows, logarithmic); a stronger colour is more, on a logarithmic colour scale. "" without a count."""
     columns = _merged(counts, MAX_COLUMNS)
     rows = len(bounds) - 1
     used = [i for i in range(rows) if any(column[i] for column in columns)]
@@ -280,21 +285,25 @@ def _runs(levels: Sequence[int]) -> Iterator[tuple[int, int, int]]:
 
 
 def stacked_bar(parts: Sequence[tuple[str, float, str]], *, title: str, desc: str, height: float = 46) -> str:
-    """One bar that sums to the whole: ``(name, share, css)`` from left to right; names stand inside where they fit. "" without a share."""
+    """One bar that sums to the whole: ``(name, share, css)`` from left to right; names stand inside where they fit. "" without a share.
+
+    Positions are percentages of the container, so the bar narrows without shrinking its text.
+    """
     total = sum(share for _, share, _ in parts)
     if total <= 0:
         return ""
     body, x = [], 0.0
     for name, share, css in parts:
-        wide = share / total * WIDTH
+        wide = share / total * 100
         said = percent(share)
-        body.append(f'<rect class="part {css}" x="{number(x)}" y="0" width="{number(max(wide - 1.5, 0.8))}" height="{number(height)}"><title>{escape(plain(name))} {said}</title></rect>')
-        if wide > 7.5 * len(said) + 14:
-            body.append(label(x + 10, height / 2 - 2, said, f"part-name {css}"))
-            if (room := int((wide - 16) / 6.6)) >= 6:
-                body.append(label(x + 10, height / 2 + 14, cut(name, room), f"part-sub {css}"))
+        body.append(f'<rect class="part {css}" x="{x:.3f}%" y="0" width="{wide:.3f}%" height="{number(height)}"><title>{escape(plain(name))} {said}</title></rect>')
+        room = wide / 100 * WIDTH - 20
+        if room >= 8.5 * len(said):
+            body.append(f'<svg x="{x:.3f}%" width="{wide:.3f}%" height="{number(height)}">{label(10, height / 2 - 2, said, f"part-name {css}")}')
+            body.append((label(10, height / 2 + 14, cut(name, int(room / 6.2)), f"part-sub {css}") if room > 40 else "") + "</svg>")
         x += wide
-    return figure(body, width=WIDTH, height=height, title=title, desc=desc, css="bar")
+    head = f'<svg class="bar" width="100%" height="{number(height)}" role="img" aria-label="{escape(plain(f"{title}. {desc}"))}">'
+    return f"{head}<title>{escape(plain(title))}</title><desc>{escape(plain(desc))}</desc>{''.join(body)}</svg>"
 
 
 def dumbbell(before: Sequence[float], after: Sequence[float], scale: tuple[float, float], *, title: str, desc: str, width: float = 200) -> str:
@@ -316,7 +325,7 @@ def dumbbell(before: Sequence[float], after: Sequence[float], scale: tuple[float
 
 def small_multiple(values: Points, grid: Grid, scale: Scale, *, title: str, desc: str, bands: Sequence[Band] = (), css: str = "p95") -> str:
     """One of several small charts that share ``scale`` (built with top 8 and bottom 88): a line, the windows, two ticks."""
-    width, left = 320.0, 46.0
+    width, left = 320.0, 54.0
     body = []
     for band in bands:
         begin, end = grid.x(band.start, left, width - left - 6), grid.x(band.end, left, width - left - 6)

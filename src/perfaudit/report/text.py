@@ -160,7 +160,10 @@ def bound_value(value: Any) -> str:
     """The value of a test, which may be a number, a text or nothing."""
     if value is None:
         return "not measured"
-    return plain(value) if isinstance(value, str) else significant(float(value))
+    if isinstance(value, str):
+        return plain(value)
+    said = significant(float(value), 4)
+    return said.rstrip("0").rstrip(".") if "." in said else said
 
 
 def instant(text: str) -> datetime | None:

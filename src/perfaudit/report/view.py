@@ -76,6 +76,12 @@ def headline(result: Mapping[str, Any]) -> str:
     return "Not enough evidence to name a constraint."
 
 
+def rivals(verdict: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The explanations that were ruled out, and those that stay open."""
+    tests = [(text.words(test.get("problem") or test["test"]), test["passed"]) for test in verdict.get("rejected", [])]
+    return [name for name, passed in tests if passed], [name for name, passed in tests if not passed]
+
+
 def place(scope: Mapping[str, Any]) -> str:
     """``on /checkout in postgresql (inventory)``; "" where nothing is known."""
     parts = [f"{word} {text.joined(text.listed(scope[key]))}" for key, word in (("route", "on"), ("service", "in"), ("object", "at")) if scope.get(key)]

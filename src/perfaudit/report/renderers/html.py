@@ -79,8 +79,9 @@ class _Page:
         """Rows of the account of time with the class of their colour; small ones are folded, *unexplained* is last."""
         rows = view.account(self.result)
         named = [row for row in rows if row["component"] != "unexplained"]
-        shown = [row | {"css": f"k{i}"} for i, row in enumerate(named[:TOP_COMPONENTS])]
-        if rest := named[TOP_COMPONENTS:]:
+        keep = TOP_COMPONENTS if len(named) > TOP_COMPONENTS + 1 else len(named)
+        shown = [row | {"css": f"k{i}"} for i, row in enumerate(named[:keep])]
+        if rest := named[keep:]:
             total = sum(text.value_of(row["share"]) or 0.0 for row in rest)
             spent = sum(text.value_of(row.get("seconds")) or 0.0 for row in rest)
             shown.append({"component": f"{len(rest)} smaller", "share": total, "seconds": spent, "css": "k7", "detail": text.joined([row["component"] for row in rest])})
@@ -142,7 +143,7 @@ class _Page:
         heat = self.baseline.get("heatmap")
         if not heat or not heat["counts"]:
             return ""
-        desc = f"{sum(map(sum, heat['counts'])):,} requests by arrival and duration; darker is more"
+        desc = f"{sum(map(sum, heat['counts'])):,} requests by arrival and duration; a stronger colour is more"
         return _safe(charts.heat_map(heat["counts"], heat["bounds_ms"], self._grid(heat, len(heat["counts"])), bands=self._bands(), title="Every request", desc=desc))
 
     def small(self) -> list[tuple[str, Any]]:

@@ -86,9 +86,8 @@ def _verdict(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     yield _text((f" {view.STATUS[verdict['status']].upper()} ", _STATUS[verdict["status"]]), " ", (text.plain(view.headline(result)), "bold"))
     rows = [("confidence", _text(text.percent(verdict["confidence"])))]
     rows += [(fact.label.lower(), _text((text.cut(fact.text, 3 * width), "bold" if fact.label == "Decision" else ""))) for fact in view.facts(result)]
-    ruled = [text.words(test.get("problem") or test["test"]) for test in verdict.get("rejected", []) if test["passed"]]
-    open_ = [text.words(test.get("problem") or test["test"]) for test in verdict.get("rejected", []) if test["passed"] is not True]
-    for label, names in (("not", ruled), ("still open", open_)):
+    ruled, unsettled = view.rivals(verdict)
+    for label, names in (("not", ruled), ("still open", unsettled)):
         if names:
             more = f" and {len(names) - TOP_REJECTED} more" if len(names) > TOP_REJECTED else ""
             rows.append((label, _text(text.cut(", ".join(names[:TOP_REJECTED]), 2 * width) + more)))
@@ -102,7 +101,7 @@ def _account(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     if not rows:
         return
     total = sum(text.value_of(row.get("seconds")) or 0.0 for row in rows)
-    yield _text("\n", ("Where the time went", "bold"), f"  {text.seconds(total)} of requests" if total else "")
+    yield _text("\n", ("Where the time went", "bold"), f"  {total:,.0f} request-seconds" if total else "")
     named = [row for row in rows if row["component"] != "unexplained"]
     parts = [(text.cut(row["component"], 40), text.value_of(row["share"]) or 0.0, _PARTS[i]) for i, row in enumerate(named[:TOP_COMPONENTS])]
     if rest := named[TOP_COMPONENTS:]:

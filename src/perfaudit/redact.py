@@ -98,3 +98,18 @@ def template(message: str) -> str:
 
 #: In prose an apostrophe inside a word (can't, it's) opens nothing.
 _SINGLE_WORD = re.compile(r"(?<!\w)'(?:[^'\\]|\\.|''|(?<=\w)'(?=\w))*(?:'|$)|[‘“][^’”]*(?:[’”]|$)")
+
+_SECRET_NAME = re.compile(rf"(?i)(?:^|[_.-]){_SECRET}(?:$|[_.-])|passw|secret|token|cookie|authorization|credential")
+_PERSON_NAME = re.compile(r"(?i)e?mail|client|remote|visitor|forwarded|user_?(?:agent|name|id)|^user$|^author|^actor$|session")
+
+
+def value(name: str, text: str) -> str:
+    """The value of a named field (a label, a key of an event) without secrets: it stays readable, for it names things.
+
+    Credentials and people (by the field's name), e-mail addresses, queries of URLs, card-like digits and secrets in
+    ``key=value`` become ``…``. Addresses of servers stay; where the name speaks of a client they do not.
+    """
+    if _SECRET_NAME.search(name):
+        return "…"
+    text = _CONTROL.sub(" ", _DIGITS.sub(_digits, _EMAIL.sub("…", _secrets(text))))
+    return _IPV6.sub(_address6, _IPV4.sub("…", text)) if _PERSON_NAME.search(name) else text

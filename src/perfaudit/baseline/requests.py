@@ -118,7 +118,7 @@ class Requests:
         if not part.durations.n:
             return None
         value, low, high = part.durations.percentile(q)
-        exact = "order statistics" if self.total.count <= EXACT else "order statistics on 13-bit durations (± 0.012 %)"
+        exact = "order statistics" if self.total.all.count <= EXACT else "order statistics on 13-bit durations (± 0.012 %)"
         return Measurement(value / 1e3, "ms", (None if low is None else low / 1e3, None if high is None else high / 1e3), n=part.durations.n, method=exact, query=self.query(q, zone, route))
 
 
@@ -141,7 +141,7 @@ def _read(evidence: Evidence, condition: str, windows: Windows) -> list[RouteRow
     zone = zone_sql(windows)
     parts: dict[tuple[Any, ...], Slice] = {}
     for service, method, route, z, *numbers in evidence.rows(
-        f"SELECT service, method, route, {zone}, count(*), count(*) FILTER (status >= 500), count(*) FILTER (status = 499), count(*) FILTER (status BETWEEN 200 AND 299),"
+        f"SELECT coalesce(service, ''), coalesce(method, ''), coalesce(route, ''), {zone}, count(*), count(*) FILTER (status >= 500), count(*) FILTER (status = 499), count(*) FILTER (status BETWEEN 200 AND 299),"
         " count(*) FILTER (status BETWEEN 300 AND 399), count(*) FILTER (status BETWEEN 400 AND 499), sum(duration_us), sum(upstream_us), sum(upstream_connect_us), count(upstream_us)"
         f" FROM requests WHERE {condition} GROUP BY ALL"
     ):
@@ -150,13 +150,13 @@ def _read(evidence: Evidence, condition: str, windows: Windows) -> list[RouteRow
         parts[service, method, route, z] = Slice(count, e5, aborts, {k: v for k, v in status.items() if v}, spent / 1e6, upstream / 1e6, connect / 1e6, known)
     step = "duration_us" if sum(p.count for p in parts.values()) <= EXACT else thirteen_bits("duration_us")
     data = evidence.columns(
-        f"SELECT service, method, route, {zone} AS z, {step} AS d, count(*) AS n FROM requests WHERE ({condition}) AND duration_us IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        f"SELECT coalesce(service, '') AS service, coalesce(method, '') AS method, coalesce(route, '') AS route, {zone} AS z, {step} AS d, count(*) AS n FROM requests WHERE ({condition}) AND duration_us IS NOT NULL GROUP BY ALL ORDER BY ALL"
     )
     for key, values, counts in _runs(data):
         parts[key].durations = Distribution(values, counts)
     rows: dict[tuple[Any, ...], RouteRow] = {}
-    for (service, method, route, z), part in sorted(parts.items(), key=lambda kv: tuple(str(v or "") for v in kv[0])):
-        row = rows.setdefault((service, method, route), RouteRow(method or "", route or "", service or "", {}))
+    for (service, method, route, z), part in sorted(parts.items(), key=lambda kv: kv[0]):
+        row = rows.setdefault((service, method, route), RouteRow(method, route, service, {}))
         row.zones[ZONES[z]] = part
     return _same_route(list(rows.values()))
 
@@ -181,7 +181,7 @@ def _runs(data: dict[str, Any]) -> list[tuple[tuple[Any, ...], Any, Any]]:
     n = len(data["n"])
     if not n:
         return []
-    keys = [np.ma.filled(np.ma.asarray(data[c]).astype(object), None) for c in ("service", "method", "route", "z")]
+    keys = [np.asarray(data[c]) for c in ("service", "method", "route", "z")]
     change = np.zeros(n, bool)
     change[0] = True
     for key in keys:

@@ -141,7 +141,7 @@ def _add_one(bundle: Bundle, item: Item, options: ReadOptions, report: Intake, f
 def _read(bundle: Bundle, source: Source, name: str, claim: Recognised, options: ReadOptions, report: Intake, failures: list[tuple[str, str, str]]) -> None:
     reader = discover()[name]
     if not options.service:
-        options = replace(options, service=getattr(reader, "SERVICE", ""))
+        options = replace(options, service=getattr(reader, "SERVICE", "web" if "requests" in reader.TABLES else ""))
     writer = bundle.part_writer(options.columns)
     sink = Tally(writer)
     if claim.note:

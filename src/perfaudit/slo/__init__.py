@@ -1,0 +1,1 @@
+"""Objectives: what users were promised, and whether it was kept."""

@@ -29,7 +29,7 @@ from perfaudit.evidence.store import Evidence
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted, iso
 from perfaudit.paths.account import TimeAccount
 from perfaudit.stats.percentile import wilson
-from perfaudit.verdict.trigger import CHANGES, candidates
+from perfaudit.baseline.trigger import CHANGES, candidates
 
 NEEDS = ("requests", "events")
 HELPS = ()

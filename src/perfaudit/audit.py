@@ -1,0 +1,191 @@
+"""One audit, from evidence to result: the phases in their order, each handing on what the next one needs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from perfaudit.baseline import shape as shapes
+from perfaudit.baseline import tiers as tiering
+from perfaudit.baseline import validity, windows
+from perfaudit.baseline.requests import Requests
+from perfaudit.config import Config, Objective
+from perfaudit.errors import UsageError
+from perfaudit.evidence import intake
+from perfaudit.evidence.bundle import Bundle
+from perfaudit.evidence.readers import ReadOptions
+from perfaudit.evidence.store import Evidence, within
+from perfaudit.model import Window, Windows, iso
+from perfaudit.paths import account as accounts
+from perfaudit.problems import discover
+from perfaudit.report import result as results
+from perfaudit.slo.objectives import judge_all
+from perfaudit.verdict.decide import judge
+
+QUESTION = "What constraint limits this system now, and what decision should be made next?"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an audit."""
+
+    since: int | None = None
+    until: int | None = None
+    only_window: bool = False
+    where: str = ""
+    objectives: tuple[Objective, ...] = ()
+    name: str = "ad hoc"
+    config: Config = field(default_factory=Config)
+    only: tuple[str, ...] = ()
+    phases: frozenset[str] = frozenset({"baseline", "diagnose"})
+
+
+Step = Callable[[str], None]
+
+
+class Audit:
+    """An audit over a bundle, with a separate baseline where there is one. ``run()`` gives the result as a dict."""
+
+    def __init__(self, bundle: Bundle, request: Request | None = None, *, baseline: Bundle | None = None, step: Step | None = None) -> None:
+        self.request = request or Request()
+        self.own = bundle
+        self.bundle = bundle.beside(baseline, "baseline") if baseline else bundle
+        self.evidence = Evidence(self.bundle, where=self.request.where)
+        self._step = step or (lambda _text: None)
+
+    def run(self) -> dict[str, Any]:
+        """All phases. Raises :class:`perfaudit.errors.AuditError`; never for what the evidence lacks."""
+        assumptions: list[str] = []
+        tiers = tiering.find(self.evidence)
+        found, span = self._windows(tiers, assumptions)
+        out: dict[str, Any] = {"schema_version": results.SCHEMA_VERSION}
+        requests = None
+        if tiers.all and found:
+            self._step("baseline")
+            requests = Requests(self.evidence, tiers.condition, found)
+        if found is None:
+            found = Windows(span, span)
+        out["window"] = {"start": iso(found.whole.start), "end": iso(found.whole.end)}
+        out["windows"] = results.windows_part(found)
+        out["inventory"] = results.inventory(self.bundle)
+        out["not_read"] = list(self.own.manifest["not_read"])
+        out["services"] = [{"service": t.service, "requests": t.requests, "request_seconds": t.seconds, "role": "inner" if t.inside else "outermost"} for t in tiers.all]
+        out["events"] = self._events(found)
+        if requests is not None:
+            shape = shapes.build(self.evidence, tiers.condition, self._shown(found), requests.routes)
+            out["baseline"] = results.baseline_part(requests, shape, validity.check(self.evidence, self.bundle, tiers, requests, shape))
+        account = accounts.build(self.evidence, tiers, found, requests)
+        if account.components:
+            out["time_account"] = results.account_part(account)
+        self._step("problems")
+        outcomes = {name: check.run(self.evidence, account) for name, check in discover().items() if not self.request.only or name in self.request.only}
+        objective, judged_objectives = judge_all(self.request.objectives, requests, self.evidence)
+        if judged_objectives:
+            out["slo"] = {"objectives": judged_objectives}
+        judged = judge(self.evidence, account, outcomes, objective)
+        out["verdict"] = judged.verdict.to_json()
+        out["findings"] = results.findings_part(judged)
+        out["checks"] = results.checks_part(outcomes)
+        assumptions += [*found.notes, *self._assumed(tiers)]
+        definition = self.request.config.definition
+        out["audit"] = results.audit_part(definition.get("name", self.request.name), definition.get("question", QUESTION), assumptions, definition)
+        return out
+
+    # ---------------------------------------------------------------- windows
+
+    def _windows(self, tiers: tiering.Tiers, assumptions: list[str]) -> tuple[Windows | None, Window]:
+        own, base = self._span("own"), self._span("baseline")
+        if own is None:
+            return None, Window(0, 0)
+        if not tiers.all:
+            return Windows(own, self._given(own) or own, base, "baseline" if base else "none"), own
+        if base and base.overlap(own) > 0.5 * min(base.end - base.start, own.end - own.start):
+            raise UsageError("the baseline lies in the same time as the evidence", where=f"evidence {own}, baseline {base}", todo="give a baseline that was recorded at another time")
+        if base and base.overlap(own):
+            base = Window(base.start, own.start) if base.start < own.start else Window(own.end, base.end)
+        given = self._given(own)
+        whole = given if given and self.request.only_window else own
+        self._step("windows")
+        if not self._requests_in(tiers.condition, own):
+            return Windows(whole, whole, base, "baseline" if base else "none"), own
+        found = windows.find(self.evidence, tiers.condition, whole, baseline=base, given=given if not self.request.only_window else None)
+        if self.request.only_window and given:
+            found = replace(found, reference=base, source="baseline" if base else "none", affected=given)
+        if not self.request.since and found.source == "found":
+            assumptions.append(f"affected window found in the recording: {found.affected}; reference: {found.reference}. Say --since and --until for others")
+        if found.reference is None:
+            assumptions.append("no reference: nothing departs in the recording and no baseline was given, so only tests that need none could speak")
+        return found, own
+
+    def _requests_in(self, condition: str, span: Window) -> bool:
+        return bool(self.evidence.one(f"SELECT count(*) FROM requests WHERE {condition} AND {within(span)}")[0])
+
+    def _given(self, own: Window) -> Window | None:
+        since, until = self.request.since, self.request.until
+        if since is None and until is None:
+            return None
+        window = Window(since if since is not None else own.start, until if until is not None else own.end)
+        if window.end <= window.start or not window.overlap(own):
+            raise UsageError("the window holds no evidence", where=f"asked for {window}; recorded {own}", todo="say --since and --until within the recording; times without a zone are UTC")
+        return window
+
+    def _span(self, role: str) -> Window | None:
+        """The time of the requests (else of everything) that carry ``role``."""
+        sources = [s for s in self.bundle.sources if (s.get("role") == "baseline") == (role == "baseline") and s["first"] is not None]
+        for wanted in ("requests", ""):
+            spans = [(s["first"], s["last"]) for s in sources if (wanted in s["tables"] if wanted else "events" not in s["tables"])]
+            if spans:
+                return Window(min(a for a, _ in spans), max(b for _, b in spans) + 1)
+        return None
+
+    def _shown(self, found: Windows) -> Window:
+        reference = found.reference or found.whole
+        return Window(min(found.whole.start, reference.start), max(found.whole.end, reference.end))
+
+    # ---------------------------------------------------------------- words
+
+    def _events(self, found: Windows) -> list[dict[str, Any]]:
+        shown = self._shown(found)
+        rows = self.evidence.rows(f"SELECT epoch_us(time), kind, service, name, version, commit, detail FROM events WHERE {within(shown)} ORDER BY ALL LIMIT 200")
+        names = ("kind", "service", "name", "version", "commit", "detail")
+        return [{"time": iso(t)} | {k: str(v) for k, v in zip(names, rest, strict=True) if v} for t, *rest in rows]
+
+    def _assumed(self, tiers: tiering.Tiers) -> list[str]:
+        out = [f"{t.service or 'unnamed'} is an inner tier of {t.inside}: listed, not pooled" for t in tiers.all if t.inside]
+        return out + [f"{s['name']}: {n}" for s in self.bundle.sources for n in s["notes"] if not n.startswith("damaged")][:20]
+
+
+#: Columns that no check of an ad-hoc audit reads: left out of its temporary bundle.
+UNUSED = {"requests": frozenset({"request_bytes", "upstream_header_us", "try_us", "cache_status", "request_id"})}
+
+
+def ad_hoc_columns() -> Mapping[str, frozenset[str]]:
+    """What an ad-hoc bundle stores of each table (absent: everything)."""
+    from perfaudit.evidence.tables import TABLES
+
+    return {table: frozenset(TABLES[table].names) - unused for table, unused in UNUSED.items()}
+
+
+def audit(paths: Iterable[str | Path] | str | Path, *, baseline: str | Path | None = None, request: Request | None = None, options: ReadOptions | None = None) -> dict[str, Any]:
+    """Audit files or folders in one call; the bundle is temporary. Gives the result as a dict (``result.json``)."""
+    given = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    options = options or ReadOptions(columns=ad_hoc_columns())
+    with tempfile.TemporaryDirectory(prefix="perfaudit-") as folder:
+        own = opened(given, Path(folder) / "evidence", options)
+        other = opened([baseline], Path(folder) / "baseline", options) if baseline else None
+        return Audit(own, request, baseline=other).run()
+
+
+def opened(paths: Iterable[str | Path], beside: Path, options: ReadOptions, *, zones: Mapping[str, str] | None = None, progress: intake.Progress | None = None, durable: bool = False) -> Bundle:
+    """A bundle for ``paths``: the one that a single path is (a bundle or an audit folder), else a new one at ``beside``."""
+    paths = list(paths)
+    if len(paths) == 1:
+        for candidate in (Path(paths[0]), Path(paths[0]) / "evidence"):
+            if Bundle.is_bundle(candidate):
+                return Bundle.open(candidate)
+    bundle = Bundle.create(beside, durable=durable, keep_addresses=options.keep_addresses)
+    intake.add(bundle, paths, options, zones=zones, progress=progress)
+    return bundle

@@ -1,0 +1,235 @@
+"""From outcomes to one answer: the dominant constraint, or healthy, or insufficient evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from perfaudit.baseline.trigger import candidates
+from perfaudit.evidence.store import Evidence, quote, within
+from perfaudit.model import Finding, Measurement, Outcome, Status, Test, Verdict, Wanted, iso
+from perfaudit.paths.account import TimeAccount
+from perfaudit.stats.percentile import Distribution
+from perfaudit.verdict import confidence
+
+#: A two-sided 95 % interval of p95 needs 72 requests; with fewer nothing can be called healthy.
+LEAST_REQUESTS = 72
+#: A mechanism that owns at least this share of the added time is the cause; classes that only say "when" stand behind it.
+EXPLAINS = 0.5
+#: Without a departure, a reference or a broken objective, a problem must own this much of the time of the requests it touches to be called the constraint: less is where time goes by design.
+OWNS = 0.10
+#: Classes that say when or under which load it became slow, not by which mechanism; in the order in which they yield.
+CIRCUMSTANCE = ("deploy-regression", "tail-under-concurrency", "traffic-surge")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdict and the findings in order: the verdict's first, then problems by added time, then symptoms."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+def judge(evidence: Evidence, account: TimeAccount, outcomes: dict[str, Outcome], objective: str = "") -> Judged:
+    """Weigh the findings. ``objective`` is ``kept``, ``broken`` or "" (none given)."""
+    findings = [f.with_(confidence=confidence.of(f, _explained(f, account))) for o in outcomes.values() for f in o.findings]
+    findings = _with_parents(findings, account)
+    causes = sorted((f for f in findings if f.type == "problem"), key=lambda f: (-_weight(f, account), f.problem))
+    symptoms = sorted((f for f in findings if f.type == "symptom"), key=lambda f: (-_weight(f, account), f.problem))
+    wanted = _would_change(outcomes, account)
+    departed = account.windows.reference is not None and account.requests is not None and _departed(account)
+    speaks = departed or objective == "broken" or any(_owns(f) for f in causes)
+    if causes and speaks:
+        verdict = _constraint(evidence, account, causes[0], tuple(causes[1:]), wanted, objective)
+    elif departed or objective == "broken":
+        verdict = _unexplained(account, wanted, objective)
+    elif account.requests is None or account.count < LEAST_REQUESTS:
+        verdict = _too_little(account, wanted)
+    else:
+        verdict = _healthy(account, outcomes, wanted, objective)
+    return Judged(verdict, (*causes, *symptoms))
+
+
+def _owns(finding: Finding) -> bool:
+    return isinstance(finding.share.value, (int, float)) and finding.share.value >= OWNS
+
+
+def _departed(account: TimeAccount) -> bool:
+    """Whether the affected window is worse than the reference by more than the least share that matters."""
+    total = account.requests.total if account.requests else None
+    if total is None or not total.affected.count:
+        return False
+    slower = account.windows.source in ("found", "given") or _practical(account)
+    return slower and (account.added_seconds >= 0.01 * max(account.seconds, 1e-9) or account.failed_beyond >= 0.01 * total.affected.count)
+
+
+def _practical(account: TimeAccount) -> bool:
+    """A route that owns ≥ 1 % of the added time has a p50 × 1.3, a p95 × 1.5 or an error ratio one point above the reference."""
+    for row in account.routes:
+        a, r = row.affected, row.reference
+        if min(a.count, r.count) < 20:
+            continue
+        if account.added(row) >= 0.01 * account.seconds and any(
+            (a.quantile(q) or 0) > factor * (r.quantile(q) or 0) + 2000 * (factor - 1) for q, factor in ((0.5, 1.3), (0.95, 1.5))
+        ):
+            return True
+        if account.added_errors(row) >= 0.01 * account.count:
+            return True
+    return False
+
+
+def _explained(finding: Finding, account: TimeAccount) -> float | None:
+    return None if account.added_seconds <= 0 else finding.added_seconds / account.added_seconds
+
+
+def _weight(finding: Finding, account: TimeAccount) -> float:
+    value = finding.share.value
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _with_parents(findings: list[Finding], account: TimeAccount) -> list[Finding]:
+    """A class that only says when stands behind a mechanism that explains the time, and behind one that says more."""
+    mechanisms = [f for f in findings if f.problem not in CIRCUMSTANCE and f.type == "problem"]
+    main = max(mechanisms, key=lambda f: _weight(f, account), default=None)
+    explains = main is not None and ((_explained(main, account) or 0.0) >= EXPLAINS or (account.added_seconds <= 0 and _owns(main)))
+    circumstances = sorted((f for f in findings if f.problem in CIRCUMSTANCE), key=lambda f: CIRCUMSTANCE.index(f.problem))
+    leader = main if explains else (circumstances[-1] if circumstances else None)
+    out = []
+    for finding in findings:
+        behind = leader is not None and finding is not leader and finding.problem in CIRCUMSTANCE
+        out.append(finding.with_(type="symptom", parents=(leader.problem,)) if behind and leader else finding)
+    return out
+
+
+# -------------------------------------------------------------------- the four answers
+
+
+def _constraint(evidence: Evidence, account: TimeAccount, main: Finding, others: tuple[Finding, ...], wanted: tuple[Wanted, ...], objective: str) -> Verdict:
+    windows = account.windows
+    since = None
+    if windows.onset:
+        at, low, high = windows.onset
+        since = {"time": iso(at), "interval": [iso(low), iso(high)]}
+    events = [e for e in candidates(evidence, windows) if e.kind not in ("incident", "alert", "note")]
+    trigger = events[-1].to_json() if events else None
+    rejected = [t for t in main.rejected if t.passed is not False]
+    rejected += [Test("share owned", round(_weight(f, account), 4), f"< {_weight(main, account):.3f}, the constraint's", True, f.problem) for f in others]
+    symptom = _symptom(account, main)
+    return Verdict(
+        "constraint",
+        main.fixes[0].action if main.fixes else f"Confirm {main.problem} with a controlled test, then fix it",
+        main.confidence,
+        finding=main,
+        since=since,
+        trigger=trigger,
+        impact=impact(evidence, account, main, objective),
+        chain=tuple(p for p in (symptom, main.mechanism, main.cause) if p),
+        rejected=tuple(rejected),
+        predicted=predicted(account, main),
+        would_change=wanted,
+    )
+
+
+def _symptom(account: TimeAccount, main: Finding) -> str:
+    row = _row(account, main)
+    if row is None:
+        return main.title
+    a, r = row.affected.quantile(0.95), row.reference.quantile(0.95)
+    if row.affected.error_ratio > row.reference.error_ratio + 0.01 and row.reference.count:
+        return f"{row.method} {row.route}: {row.affected.error_ratio:.1%} of requests fail, {row.reference.error_ratio:.1%} in the reference".strip()
+    if a and r:
+        return f"{row.method} {row.route}: p95 {a / 1e3:,.0f} ms, {r / 1e3:,.0f} ms in the reference".strip()
+    return f"{row.method} {row.route}: p95 {a / 1e3:,.0f} ms".strip() if a else main.title
+
+
+def _unexplained(account: TimeAccount, wanted: tuple[Wanted, ...], objective: str) -> Verdict:
+    return Verdict(
+        "insufficient-evidence",
+        "Do not change or scale anything yet: collect the evidence below while it is slow, then run the audit again",
+        0.5,
+        impact={"objective": objective} if objective else {},
+        chain=(_slowest(account),) if account.routes else (),
+        would_change=wanted,
+    )
+
+
+def _slowest(account: TimeAccount) -> str:
+    row = max(account.routes, key=lambda r: (account.added(r), account.added_errors(r)))
+    a, r = row.affected.quantile(0.95), row.reference.quantile(0.95)
+    if a and r and a > r:
+        return f"{row.method} {row.route}: p95 {a / 1e3:,.0f} ms, {r / 1e3:,.0f} ms in the reference; no examined class explains it".strip()
+    return f"{row.method} {row.route} departs from the reference; no examined class explains it".strip()
+
+
+def _too_little(account: TimeAccount, wanted: tuple[Wanted, ...]) -> Verdict:
+    return Verdict("insufficient-evidence", f"Collect more: {account.count} requests with a duration, {LEAST_REQUESTS} are the least for an interval of p95", 0.5, would_change=wanted)
+
+
+def _healthy(account: TimeAccount, outcomes: dict[str, Outcome], wanted: tuple[Wanted, ...], objective: str) -> Verdict:
+    examined = sum(o.status in (Status.CLEAR, Status.PROBLEM, Status.SYMPTOM, Status.NOT_APPLICABLE) for o in outcomes.values())
+    unknown = sum(o.status in (Status.NO_EVIDENCE, Status.ERROR) for o in outcomes.values())
+    decision = "Leave it alone: nothing departs from its calm level, and no examined class owns a share that matters. Keep this recording as the baseline"
+    cleared = tuple(Test(o.reason, None, "not found", True, name) for name, o in outcomes.items() if o.status == Status.CLEAR)
+    return Verdict("healthy", decision, confidence.healthy(account.count, examined, unknown), impact={"objective": objective} if objective else {}, rejected=cleared, would_change=wanted)
+
+
+# -------------------------------------------------------------------- what it means
+
+
+def _row(account: TimeAccount, finding: Finding) -> Any:
+    wanted = finding.scope.get("route")
+    routes = [wanted] if isinstance(wanted, str) else list(wanted or ())
+    rows = [r for r in account.routes if r.route in routes] or (account.routes if not routes else [])
+    return max(rows, key=lambda r: (account.added(r), account.added_errors(r), r.affected.seconds), default=None)
+
+
+def impact(evidence: Evidence, account: TimeAccount, main: Finding, objective: str) -> dict[str, Any]:
+    """What users felt: requests beyond the reference's p95 on the touched routes, their share, clients, seconds lost."""
+    out: dict[str, Any] = {"objective": objective} if objective else {}
+    lost = account.added_seconds or main.added_seconds
+    out["seconds_lost"] = Measurement(lost, "s", n=account.count, method="above the reference's mean per route" if account.added_seconds else "owned by the constraint").to_json()
+    row = _row(account, main)
+    bar = row.reference.quantile(0.95) if row is not None else None
+    if row is None or bar is None or not row.affected.durations.n:
+        return out
+    slow = max(0.0, row.affected.durations.share_above(bar) - 0.05) * row.affected.count
+    where = f"{account.tiers.condition} AND {within(account.windows.affected)} AND route = {quote(row.route)}"
+    query = f"SELECT count(*) AS requests, count(DISTINCT client_key) AS clients FROM requests WHERE {where} AND duration_us > {int(bar)}"
+    clients = int(evidence.one(query)[1] or 0)
+    out["requests"] = Measurement(round(slow), "requests", n=row.affected.count, method="beyond the reference's p95, less the 5 % that are always", query=query).to_json()
+    out["share_of_requests"] = Measurement(slow / max(1, account.count), "share of requests", n=account.count, method="of all requests in the affected window", query=query).to_json()
+    if clients:
+        out["clients"] = Measurement(clients, "clients", n=row.affected.count, method="distinct keyed hashes of client addresses", query=query).to_json()
+    return out
+
+
+def predicted(account: TimeAccount, main: Finding) -> dict[str, Any]:
+    """What the touched route's p95 will be without the constraint, from the reference; absent without one."""
+    row = _row(account, main)
+    if row is None or row.reference.durations.n < 20 or not row.affected.durations.n:
+        return {}
+    explained = min(1.0, main.added_seconds / account.added(row)) if account.added(row) else 1.0
+    value, low, high = row.reference.durations.percentile(0.95)
+    if explained < 0.99:
+        # What the constraint does not explain stays: the reference's distribution, stretched by the unexplained part.
+        left = (1 - explained) * account.added(row) * 1e6 / row.affected.durations.n
+        moved = Distribution(row.reference.durations.values + left, row.reference.durations.counts)
+        value, low, high = moved.percentile(0.95)
+    measured = Measurement(value / 1e3, "ms", (None if low is None else low / 1e3, None if high is None else high / 1e3), n=row.reference.durations.n, method=f"reference of {row.method} {row.route}; {explained:.0%} of the added time is removed")
+    out: dict[str, Any] = {"duration_ms": {"p95": measured.to_json()}}
+    rest = [c for c in account.components if c.name not in ("unexplained", *_own_components(main))]
+    if rest:
+        out["capped_by"] = max(rest, key=lambda c: c.seconds).name
+    return out
+
+
+def _own_components(main: Finding) -> tuple[str, ...]:
+    return ("database lock wait",) if main.problem in ("row-lock-contention", "table-lock") else ()
+
+
+def _would_change(outcomes: dict[str, Outcome], account: TimeAccount) -> tuple[Wanted, ...]:
+    seen: dict[str, Wanted] = {}
+    for outcome in outcomes.values():
+        for wanted in outcome.wanted:
+            seen.setdefault(wanted.evidence, wanted)
+    return tuple(seen.values())

@@ -12,6 +12,8 @@ from functools import lru_cache
 LINE_LENGTH = 200
 #: Longest template, in characters; like messages agree long before that.
 TEMPLATE_LENGTH = 300
+#: Longest note, in characters.
+NOTE_LENGTH = 2_000
 #: What is looked at of a line or message at all; bounds the time that hostile text can cost.
 _LOOK = 4_000
 
@@ -37,7 +39,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 _PLAIN_KEYS = r"(?:err|error|reason|code|status|state|type|method|level|event|op|operation|component|phase)"
 _VALUE = re.compile(rf"(?<![\w.-])(?!(?i:{_PLAIN_KEYS})=)([A-Za-z_][\w.-]*)=(?!…)[^\s,;)\]}}]+")
-_WORD = re.compile(r"[^\W\d]*\d[\w.:-]*")
+_WORD = re.compile(r"[^\W\d]*\d(?:[\w.:-]*\w)?")
 _REPEAT = re.compile(r"…(?:(?:, ?|[./: +-]?)…)+")
 _SPACE = re.compile(r"\s+")
 
@@ -103,13 +105,24 @@ _SECRET_NAME = re.compile(rf"(?i)(?:^|[_.-]){_SECRET}(?:$|[_.-])|passw|secret|to
 _PERSON_NAME = re.compile(r"(?i)e?mail|client|remote|visitor|forwarded|user_?(?:agent|name|id)|^user$|^author|^actor$|session")
 
 
+def note(text: str) -> str:
+    """Prose that people wrote (a note of a deploy, the subject of a commit): without credentials, queries of URLs, e-mail and
+    network addresses, card-like digits and control bytes; at most :data:`NOTE_LENGTH` characters."""
+    text = _digits_and_mail(_secrets(text[:_LOOK]))
+    text = _CONTROL.sub(" ", _IPV6.sub(_address6, _IPV4.sub("…", text)))
+    return text if len(text) <= NOTE_LENGTH else text[: NOTE_LENGTH - 1] + "…"
+
+
 def value(name: str, text: str) -> str:
-    """The value of a named field (a label, a key of an event) without secrets: it stays readable, for it names things.
+    """The value of a named field (a label of a series) without secrets: it stays readable, for it names things.
 
     Credentials and people (by the field's name), e-mail addresses, queries of URLs, card-like digits and secrets in
     ``key=value`` become ``…``. Addresses of servers stay; where the name speaks of a client they do not.
     """
     if _SECRET_NAME.search(name):
         return "…"
-    text = _CONTROL.sub(" ", _DIGITS.sub(_digits, _EMAIL.sub("…", _secrets(text))))
-    return _IPV6.sub(_address6, _IPV4.sub("…", text)) if _PERSON_NAME.search(name) else text
+    return note(text) if _PERSON_NAME.search(name) else _CONTROL.sub(" ", _digits_and_mail(_secrets(text[:_LOOK])))
+
+
+def _digits_and_mail(text: str) -> str:
+    return _DIGITS.sub(_digits, _EMAIL.sub("…", text))

@@ -36,16 +36,25 @@ class Rows:
 
 
 class LogCounts:
-    """The ``logs`` table: how often each template occurred in each second. Empty ``service`` or ``instance`` are null."""
+    """The ``logs`` table: how often each template occurred in each second. Empty ``service`` or ``instance`` are null.
 
-    def __init__(self, sink: Sink, service: str | None, instance: str | None = None) -> None:
+    What ``labelled`` names was given by a label, and an event's own word does not override it.
+    """
+
+    def __init__(self, sink: Sink, service: str | None, instance: str | None = None, labelled: frozenset[str] = frozenset()) -> None:
         self.rows = Rows(sink, "logs", ("time", "service", "instance", "level", "template", "trace_id", "count"))
         self.service, self.instance = service or None, instance or None
+        self.fixed_service, self.fixed_instance = "service" in labelled, "instance" in labelled
         self.counts: dict[tuple[int, str | None, str | None, str | None, str, None], int] = {}
 
-    def add(self, time: int, level: str | None, message: str, *, service: str | None = None, instance: str | None = None) -> None:
-        """One event: ``message`` is raw and becomes a template here."""
-        key = (time // _SECOND * _SECOND, service or self.service, instance or self.instance, level, template(message), None)
+    def add(
+        self, time: int, level: str | None, message: str, *, service: str | None = None, instance: str | None = None, code: str = ""
+    ) -> None:
+        """One event: ``message`` is raw and becomes a template here; ``code`` (a message number) stays as it is."""
+        text = f"{code} {template(message.replace(code, ''))}" if code else template(message)
+        service = self.service if self.fixed_service or not service else service
+        instance = self.instance if self.fixed_instance or not instance else instance
+        key = (time // _SECOND * _SECOND, service, instance, level, text, None)
         self.counts[key] = self.counts.get(key, 0) + 1
         if len(self.counts) >= BATCH:
             self.flush()

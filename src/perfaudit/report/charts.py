@@ -113,7 +113,8 @@ def scale_for(values: Sequence[Points], top: float, bottom: float, *, log: bool)
         return None
     low, high = min(known), max(known)
     if not log:
-        return Scale(0.0, high * 1.08 or 1.0, top, bottom)
+        low, high = min(0.0, low), max(0.0, high)
+        return Scale(low, high + 0.08 * (high - low) or 1.0, top, bottom)
     low, high = low / 1.2, high * 1.25
     if high / low < 4:
         middle = math.sqrt(low * high)

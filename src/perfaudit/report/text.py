@@ -21,9 +21,18 @@ def plain(value: object, *, lines: bool = False) -> str:
     """
     text = "" if value is None else str(value)
     text = text.replace("\r\n", "\n").replace("\t", " ")
-    if not lines:
-        text = text.replace("\n", " ")
-    return (_UNSAFE_LINES if lines else _UNSAFE).sub(lambda c: ascii(c.group())[1:-1], text)
+    if lines:
+        return no_commands(_UNSAFE_LINES.sub(_visible, text))
+    return _UNSAFE.sub(_visible, text.replace("\n", " "))
+
+
+def _visible(character: re.Match[str]) -> str:
+    return ascii(character.group())[1:-1]
+
+
+def no_commands(text: str) -> str:
+    """``text`` without a line that begins with ``::``, which the log of a CI job could take for a workflow command."""
+    return re.sub(r"(?m)^([^\S\n]*)::", r"\1: :", text)
 
 
 def cut(value: object, limit: int) -> str:
@@ -80,7 +89,7 @@ def duration(ms: float) -> str:
 
 def seconds(value: float) -> str:
     """A sum of seconds: ``518 s``, ``2,425 s``, ``0.42 s``."""
-    return f"{value:,.0f} s" if abs(value) >= 10 else f"{significant(value)} s"
+    return f"{value:,.0f} s" if abs(value) >= 10 else f"{significant(value, 2)} s"
 
 
 def percent(share: float) -> str:
@@ -156,10 +165,11 @@ def provenance(quantity: Any) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def bound_value(value: Any) -> str:
+def bound_value(test: Mapping[str, Any]) -> str:
     """The value of a test, which may be a number, a text or nothing."""
+    value = test.get("value")
     if value is None:
-        return "not measured"
+        return "not measured" if test.get("passed") is None else "–"
     if isinstance(value, str):
         return plain(value)
     said = significant(float(value), 4)

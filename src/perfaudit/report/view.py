@@ -178,11 +178,11 @@ def _scale(result: Mapping[str, Any]) -> Option:
         return Option("Scale", "Cannot be judged yet.", "There is no account of time to say what more capacity would shrink.")
     waiting = sum(share for name, share in account.items() if name in _SCALABLE)
     unknown = account.get("unexplained", 0.0)
-    brings = f"At most {text.percent(waiting)} of request-seconds wait for a worker, a CPU or a connection: more capacity cannot shrink the rest"
-    brings += f" ({text.percent(unknown)} are unexplained)." if unknown else "."
+    brings = f"At most {text.percent(waiting + unknown)} of request-seconds could shrink: {text.percent(waiting)} are seen to wait for a worker, a CPU or a connection"
+    brings += f", {text.percent(unknown)} are unexplained." if unknown else "."
     rest = {name: share for name, share in account.items() if name not in _SCALABLE and name != "unexplained"}
     top = max(rest, key=lambda name: rest[name], default="")
-    notes = (f"{text.percent(rest[top])} {top} would stay",) if top else ()
+    notes = (f"the {text.percent(rest[top])} of {top} would stay",) if top else ()
     return Option("Scale", "Add workers, machines or connections.", brings, notes)
 
 
@@ -205,7 +205,8 @@ def account(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def route_name(row: Mapping[str, Any]) -> str:
     """``POST /checkout``; a route that could not be read is named so."""
-    return " ".join(str(part) for part in (row.get("method"), row.get("route") or "(unreadable)") if part)
+    method = row.get("method")
+    return " ".join(str(part) for part in (method if method not in ("-", "*") else None, row.get("route") or "(unreadable)") if part)
 
 
 def routes(result: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ PREFIX = "html"
 
 #: Rows that are shown of a list; what is left out is told with its number.
 TOP_ROUTES, TOP_SMALL, TOP_COMPONENTS, TOP_CLEAR, TOP_SOURCES = 25, 6, 7, 60, 60
+#: A text of the evidence is cut here, so that the page stays small; the result holds all of it.
+MAX_TEXT = 2000
 
 
 def render(result: Mapping[str, Any]) -> str:
@@ -37,10 +39,14 @@ def _template() -> Template:
     from jinja2 import ChainableUndefined, Environment, FunctionLoader
 
     def finalize(value: Any) -> Any:
-        return value if hasattr(value, "__html__") else text.plain(value)
+        return value if hasattr(value, "__html__") else _clipped(text.plain(value))
 
     environment = Environment(loader=FunctionLoader(_asset), autoescape=True, finalize=finalize, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template("report.html.jinja")
+
+
+def _clipped(said: str) -> str:
+    return said if len(said) <= MAX_TEXT else f"{said[:MAX_TEXT]}… ({len(said) - MAX_TEXT:,} more characters)"
 
 
 def _seconds(instant: str | None) -> float:
@@ -68,10 +74,16 @@ class _Page:
         """Text that opens ``query``."""
         from markupsafe import Markup
 
-        said = text.plain(said)
+        said = _clipped(text.plain(said))
         if number := self.queries.cite(query):
             return Markup('<a class="n" href="#q{}" title="{}">{}</a>').format(number, tip or "opens its query", said)
         return Markup('<span class="n" title="{}">{}</span>').format(tip, said) if tip else said
+
+    def lines(self, said: str) -> Any:
+        """Text whose line breaks stay: a command, a query."""
+        from markupsafe import escape
+
+        return escape(_clipped(text.plain(said, lines=True)))
 
     # ---------------------------------------------------------------- account
 

@@ -41,8 +41,8 @@ def _case(check: Mapping[str, Any], constraint: str | None, result: Mapping[str,
     outcome, reason = check["outcome"], check["reason"]
     head = f"<testcase classname={_attribute('perfaudit.' + check.get('area', 'problems'))} name={_attribute(check['problem'])}>"
     if outcome == "problem" and check["problem"] == constraint:
-        body = "\n".join([view.headline(result), *(f"{fact.label}: {fact.text}" for fact in view.facts(result))])
-        inside = f'<failure type={_attribute(outcome)} message={_attribute(reason)}>{escape(text.plain(body, lines=True))}</failure>'
+        body = "\n".join(map(text.plain, [view.headline(result), *(f"{fact.label}: {fact.text}" for fact in view.facts(result))]))
+        inside = f'<failure type={_attribute(outcome)} message={_attribute(reason)}>{escape(body)}</failure>'
     elif outcome == "error":
         inside = f"<error type={_attribute(outcome)} message={_attribute(reason)}/>"
     elif outcome in ("no-evidence", "not-applicable"):

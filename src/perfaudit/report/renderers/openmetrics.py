@@ -33,7 +33,7 @@ def render(result: Mapping[str, Any]) -> str:
         known = [(labels, value) for labels, value in samples if value is not None]
         if known:
             lines += [f"# TYPE {name} gauge", *([f"# UNIT {name} {unit}"] if unit else []), f"# HELP {name} {meaning}"]
-            lines += [f"{name}{_labels(labels)} {value!r}" for labels, value in known]
+            lines += [f"{name}{_labels(labels)} {value:.12g}" for labels, value in known]
     return "\n".join([*lines, "# EOF", ""])
 
 

@@ -36,7 +36,7 @@ def render(result: Mapping[str, Any], *, width: int = 100, colour: bool = False)
     )  # fmt: skip
     for part in _page(result, console):
         console.print(part)
-    return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
+    return text.no_commands("".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines()))
 
 
 def deliver(result: Mapping[str, Any], path: str, stdout: TextIO) -> None:

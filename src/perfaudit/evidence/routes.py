@@ -31,7 +31,7 @@ _MAX_TARGETS = 50_000
 OTHER = "other"
 ID = b"{id}"
 
-_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}(?![0-9A-Za-z\x80-\xff%])")
 _TEMPLATE = re.compile(rb"\{[^{}]*\}|<[^<>]*>")
 _PARAMETER = re.compile(rb":[A-Za-z_][0-9A-Za-z_]*")
@@ -47,7 +47,7 @@ _RANDOM = re.compile(rb"[0-9A-Za-z_+-]{20,}=*")
 
 def normalise(target: bytes) -> bytes:
     """The route of a request target (as logged, without method and protocol), by the rule of this module."""
-    path = target
+    path = re.split(rb"[?#]", target, maxsplit=1)[0]
     if not path.startswith(b"/"):
         if path == b"*":
             return path
@@ -56,12 +56,9 @@ def normalise(target: bytes) -> bytes:
             path = path[scheme.end() :]
         elif b":" in path and b"/" not in path and not path.startswith(b":"):
             return b"{authority}"
-    path = re.split(rb"[?#]", path, maxsplit=1)[0]
-    segments = path.split(b"/")
-    trailing = len(segments) > 1 and not segments[-1]
-    parts = [_segment(segment.split(b";", 1)[0]) for segment in segments if segment]
-    route = b"/" + b"/".join(parts) + (b"/" if trailing and parts else b"")
-    return route[:MAX_ROUTE]
+    segments = [segment.split(b";", 1)[0] for segment in path.split(b"/")]
+    parts = [_segment(segment) for segment in segments if segment]
+    return (b"/" + b"/".join(parts) + (b"/" if parts and path.endswith(b"/") else b""))[:MAX_ROUTE]
 
 
 def _segment(segment: bytes) -> bytes:
@@ -83,15 +80,10 @@ def _segment(segment: bytes) -> bytes:
             if _TOKEN.match(piece):
                 joined = -1
             out += bytes(byte if byte > 31 and byte != 127 else 63 for byte in piece)
-        if piece_is_equals(segment, position, end):
+        if segment[position:end] == b"=":
             return bytes(out) + ID
         position = end
     return bytes(out)
-
-
-def piece_is_equals(segment: bytes, position: int, end: int) -> bool:
-    """Whether the piece is the ``=`` of ``key=value``."""
-    return end == position + 1 and segment[position] == 61
 
 
 def _next(segment: bytes, position: int) -> tuple[int, bool]:

@@ -97,7 +97,7 @@ class Audit:
     # ---------------------------------------------------------------- windows
 
     def _windows(self, tiers: tiering.Tiers, assumptions: list[str]) -> tuple[Windows | None, Window]:
-        own, base = self._span("own"), self._span("baseline")
+        own, base = self._span("own", tiers), self._span("baseline", tiers)
         if own is None:
             return None, Window(0, 0)
         if not tiers.all:
@@ -132,14 +132,13 @@ class Audit:
             raise UsageError("the window holds no evidence", where=f"asked for {window}; recorded {own}", todo="say --since and --until within the recording; times without a zone are UTC")
         return window
 
-    def _span(self, role: str) -> Window | None:
-        """The time of the requests (else of everything) that carry ``role``."""
+    def _span(self, role: str, tiers: tiering.Tiers) -> Window | None:
+        """The time of the outermost tier's requests (else of everything but events) that carry ``role``."""
         sources = [s for s in self.bundle.sources if (s.get("role") == "baseline") == (role == "baseline") and s["first"] is not None]
-        for wanted in ("requests", ""):
-            spans = [(s["first"], s["last"]) for s in sources if (wanted in s["tables"] if wanted else "events" not in s["tables"])]
-            if spans:
-                return Window(min(a for a, _ in spans), max(b for _, b in spans) + 1)
-        return None
+        served = [s for s in sources if "requests" in s["tables"]]
+        outer = [s for s in served if s["service"] in tiers.outermost] or served
+        spans = [(s["first"], s["last"]) for s in outer or sources if outer or "events" not in s["tables"]]
+        return Window(min(a for a, _ in spans), max(b for _, b in spans) + 1) if spans else None
 
     def _shown(self, found: Windows) -> Window:
         reference = found.reference or found.whole

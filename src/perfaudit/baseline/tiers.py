@@ -89,10 +89,9 @@ def _contained(evidence: Evidence, inner: Tier, outer: Tier, samples: dict[str, 
     if min(inner.last, outer.last) <= max(inner.first, outer.first):
         return 0.0
     if inner.traced > inner.requests / 2 and outer.traced > outer.requests / 2:
-        shared, _ = evidence.one(
-            f"SELECT count(*) FILTER (WHERE o.trace_id IS NOT NULL AND o.time <= i.time + INTERVAL 2 MILLISECONDS AND o.duration_us + 2000 >= i.duration_us) / greatest(1, count(*)), 0"
-            f" FROM (SELECT trace_id, time, duration_us FROM requests WHERE coalesce(service, '') = {quote(inner.service)} AND trace_id IS NOT NULL LIMIT {SAMPLE}) i"
-            f" LEFT JOIN (SELECT trace_id, min(time) AS time, max(duration_us) AS duration_us FROM requests WHERE coalesce(service, '') = {quote(outer.service)} GROUP BY 1) o USING (trace_id)"
+        (shared,) = evidence.one(
+            f"SELECT avg((o.trace_id IS NOT NULL)::INT) FROM (SELECT trace_id FROM requests WHERE coalesce(service, '') = {quote(inner.service)} AND trace_id IS NOT NULL LIMIT {SAMPLE}) i"
+            f" LEFT JOIN (SELECT DISTINCT trace_id FROM requests WHERE coalesce(service, '') = {quote(outer.service)}) o USING (trace_id)"
         )
         return float(shared or 0)
     small, large = samples[inner.service], samples[outer.service]

@@ -29,6 +29,8 @@ P50, P95, FLOOR_US, ERRORS = 1.3, 1.5, 2000.0, 0.01
 RELEVANT = 0.01
 #: A departure that begins with the recording and is over within this share of it is a warm-up.
 WARM_UP = 0.25
+#: A departure that begins within this share of the recording began before it, as far as can be told.
+EDGE = 0.03
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def find(
     first = max(real, key=lambda d: (d.added_errors + d.added_seconds, d.added_seconds))
     affected = _together(real, first)
     reference = baseline or first.calm or _rest(whole, affected)
-    inside = affected.start > whole.start + first.step * 1_000_000
+    inside = affected.start > whole.start + max(2 * first.step * 1_000_000, EDGE * (whole.end - whole.start))
     onset = (affected.start, affected.start - first.step * 1_000_000, affected.start + first.step * 1_000_000) if inside else None
     return Windows(whole, affected, reference, "baseline" if baseline else "found", onset, notes)
 

@@ -21,6 +21,10 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _MONTHS = {name: i for i, name in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1)}
 _UTC_NAMES = frozenset({"Z", "z", "UTC", "GMT", "UCT", "Zulu"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Distinct minutes and seconds that are remembered; more than a day of either.
+_REMEMBERED = 100_000
+#: The longest stamp with milliseconds and a zone's name.
+_STAMP_LENGTH = 36
 #: Instants are believed between 1971 and 2200; a number outside is not an epoch of any unit.
 _FIRST, _LAST = 31_536_000, 7_258_118_400
 
@@ -61,6 +65,7 @@ class Clock:
             self.zone = ZoneInfo(zone)
         self.assumed: str | None = None
         self._minutes: dict[tuple[str, str | None], int | None] = {}
+        self._seconds: dict[str, int] = {}
 
     def note(self) -> str:
         """What to tell the person about an assumed zone; "" when nothing was assumed."""
@@ -76,6 +81,12 @@ class Clock:
 
     def iso(self, text: str) -> Micros | None:
         """``2026-11-23 08:02:23.770 UTC``, ``2026-11-23T08:02:23,77+01:00``, … ; what follows the stamp is ignored."""
+        whole = ""
+        if text[23:24] == " " and len(text) <= _STAMP_LENGTH:  # databases: "… 08:02:23.770 UTC"; a second is parsed once
+            whole, millis = text[:20] + text[23:], text[20:23]
+            known = self._seconds.get(whole)
+            if known is not None and millis.isdigit():
+                return known + int(millis) * 1_000
         match = _ISO.match(text)
         if match is None:
             return None
@@ -83,14 +94,19 @@ class Clock:
         key = (text[: match.end(5)], zone)
         start = self._minutes.get(key, -1)
         if start == -1:
-            if len(self._minutes) > 100_000:
+            if len(self._minutes) > _REMEMBERED:
                 self._minutes.clear()
             start = self._minutes[key] = self.instant((int(year), int(month), int(day), int(hour), int(minute), 0), zone)
         if start is None:
             return None
         if second is None:
             return start
-        return start + int(second) * 1_000_000 + (fraction(digits) if digits else 0)
+        start += int(second) * 1_000_000
+        if whole and digits and len(digits) == 3:
+            if len(self._seconds) > _REMEMBERED:
+                self._seconds.clear()
+            self._seconds[whole] = start
+        return start + (fraction(digits) if digits else 0)
 
     def instant(self, fields: tuple[int, int, int, int, int, int], zone: str | None) -> Micros | None:
         """Year … second in ``zone`` (an offset, a name, or None) → µs; None for a date that does not exist."""

@@ -99,6 +99,7 @@ def tables(text: str) -> tuple[str, ...]:
         return ()
 
 
+@lru_cache(maxsize=CACHED)
 def expression(text: str) -> str:
     """A piece of SQL (a filter of a plan) without literals: each becomes ``…``."""
     return _shape(text).replace(_LITERAL, "…")[:TEXT_LENGTH]

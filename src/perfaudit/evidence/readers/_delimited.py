@@ -22,6 +22,7 @@ def records(source: Source, sink: Sink, begins: Callable[[bytes], bool]) -> Iter
     A record ends where its quotes are balanced. Where they are open, a line of which ``begins`` is sure that it starts a
     record does so: the unfinished one is rejected.
     """
+    csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_LINE))
     held: list[bytes] = []
     held_at = size = 0
     odd = False
@@ -30,12 +31,12 @@ def records(source: Source, sink: Sink, begins: Callable[[bytes], bool]) -> Iter
         if held and (begins(line) or len(held) >= _OPEN_LINES or size > MAX_LINE):
             sink.reject("quotes that never end", len(held), example=held[0], offset=held_at)
             held, odd, size = [], False, 0
-        if not held:
-            held_at = offset
         odd ^= line.count(b'"') & 1 == 1
-        if not odd and not held:
-            yield 1, offset, line
-            continue
+        if not held:
+            if not odd:
+                yield 1, offset, line
+                continue
+            held_at = offset
         held.append(line)
         size += len(line)
         if not odd:
@@ -47,9 +48,7 @@ def records(source: Source, sink: Sink, begins: Callable[[bytes], bool]) -> Iter
 
 def split(text: str, delimiter: str = ",") -> list[str]:
     """The fields of one record; empty when it cannot be split."""
-    if csv.field_size_limit() < MAX_LINE:
-        csv.field_size_limit(MAX_LINE)
     try:
-        return next(csv.reader([text.replace("\0", "")], delimiter=delimiter), [])
+        return next(csv.reader((text,), delimiter=delimiter), [])
     except csv.Error:
         return []

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from perfaudit.evidence.sql import Statement, expression, fingerprint
+from perfaudit.evidence.sql import Statement, fingerprint
+from perfaudit.evidence.sql import expression as _expression
 
 #: Strings of these keys are names of PostgreSQL's own or identifiers; every other string is an expression.
 _NAMES = frozenset({
@@ -59,16 +60,22 @@ def plan(body: str) -> Plan | None:
     return Plan(statement, digest, msgspec.json.encode(safe).decode("utf-8", "replace"))
 
 
-def _safe(value: Any, depth: int, key: str = "") -> Any:
-    if depth > _DEPTH:
-        return None
-    if isinstance(value, dict):
-        return {_name(k): _safe(v, depth + 1, k) for k, v in value.items() if k not in _DROPPED}
-    if isinstance(value, list):
-        return [_safe(v, depth + 1, key) for v in value]
-    if isinstance(value, str):
-        return value[:200] if key in _NAMES and "'" not in value else expression(value)
-    return value
+def _safe(node: dict[str, Any], depth: int) -> dict[str, Any]:
+    """A node without literals. Numbers are costs, rows and times, and stay."""
+    out: dict[str, Any] = {}
+    for key, value in node.items():
+        kind = type(value)
+        if kind is str:
+            if key not in _DROPPED:
+                out[_name(key)] = value[:200] if key in _NAMES and "'" not in value else _expression(value)
+        elif kind is list:
+            out[_name(key)] = [_safe(v, depth + 1) if type(v) is dict else _expression(str(v)) for v in value] if depth < _DEPTH else []
+        elif kind is dict:
+            if key not in _DROPPED:
+                out[_name(key)] = _safe(value, depth + 1) if depth < _DEPTH else {}
+        else:
+            out[key if len(key) <= 60 else _name(key)] = value
+    return out
 
 
 def _name(key: str) -> str:

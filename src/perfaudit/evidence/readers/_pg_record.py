@@ -95,7 +95,7 @@ def csv_records(source: Source, sink: Sink, clock: Clock) -> Iterator[Record]:
         sink.parsed(n)
         yield Record(
             fields[_TIME], fields[_SEVERITY], fields[_MESSAGE], number(fields[_PID]), fields[_DATABASE] or None, fields[_APPLICATION] or None,
-            number(fields[_TXID]) or 0, fields[_DETAIL] or None, fields[_CONTEXT] or None, fields[_QUERY] or None, time,
+            0 if fields[_TXID] == "0" else number(fields[_TXID]) or 0, fields[_DETAIL] or None, fields[_CONTEXT] or None, fields[_QUERY] or None, time,
         )  # fmt: skip
 
 

@@ -1,0 +1,5 @@
+"""``python -m perfaudit``."""
+
+from perfaudit.cli import main
+
+main()

@@ -1,0 +1,51 @@
+"""Progress on stderr: bytes read, rate and remaining time; only on a terminal, never in a log."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perfaudit.evidence.intake import Progress
+
+#: Less than this is read before a bar could be seen (50 MB/s in the slowest reader).
+WORTH_A_BAR = 8 << 20
+
+
+@contextmanager
+def reading(paths: Iterable[str | Path], *, quiet: bool) -> Iterator[Progress | None]:
+    """A callback for :func:`perfaudit.evidence.intake.add`; None where nobody watches."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    total = _size(paths)
+    if total is not None and total < WORTH_A_BAR:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    done: dict[str, int] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=total)
+
+        def callback(name: str, read: int, size: int | None) -> None:
+            done[name] = read
+            shown = "".join(c if c.isprintable() else "�" for c in name[-40:])
+            bar.update(task, completed=sum(done.values()), description=shown.replace("[", "("))
+
+        yield callback
+
+
+def _size(paths: Iterable[str | Path]) -> int | None:
+    total = 0
+    for given in paths:
+        path = Path(given)
+        if str(given) == "-" or not path.exists():
+            return None
+        total += sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) if path.is_dir() else path.stat().st_size
+    return total

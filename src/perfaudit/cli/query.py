@@ -1,0 +1,122 @@
+"""``perfaudit query``: the evidence as SQL."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perfaudit.cli import _folder, _options
+from perfaudit.cli._options import READING, Settings
+from perfaudit.errors import UsageError
+
+
+@click.command("query", short_help="Ask the evidence in SQL; re-runs every number of a report.")
+@click.argument("sql", required=False)
+@click.argument("paths", nargs=-1, metavar="[PATH…]")
+@_folder.option
+@click.option("--json", "as_json", is_flag=True, help="An array of objects, numbers as JSON numbers.")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV with a header; cells cannot become formulas.")
+@click.option("--tables", is_flag=True, help="List tables and columns with unit and meaning.")
+@click.option("--baseline", metavar="PATH", help="Separate baseline evidence, when PATHs are given.")
+@_options.with_options(READING)
+def command(settings: Settings, sql: str | None, paths: tuple[str, ...], folder: str | None, as_json: bool, as_csv: bool, tables: bool, baseline: str | None) -> int:
+    """Run SQL (DuckDB, read-only) over the evidence of this audit folder, or of PATHs.
+
+    \b
+    perfaudit query 'select route, count(*) from requests group by 1 order by 2 desc'
+    perfaudit query --json 'select quantile_disc(duration_us, 0.95) / 1e3 as ms from requests' access.log
+    perfaudit query --tables
+    """
+    if tables:
+        _list()
+        return 0
+    if not sql:
+        raise UsageError("no SQL was given", todo="perfaudit query 'select count(*) from requests'; perfaudit query --tables lists what there is")
+    from perfaudit.audit import opened
+    from perfaudit.config import load
+    from perfaudit.evidence.store import Evidence
+
+    with tempfile.TemporaryDirectory(prefix="perfaudit-") as temporary:
+        if paths:
+            options = _options.reading(settings, load(Path.cwd()), everything=True)
+            bundle = opened(paths, Path(temporary) / "evidence", options, zones=settings.zones)
+            other = opened([baseline], Path(temporary) / "baseline", options, zones=settings.zones) if baseline else None
+        else:
+            bundle, other = _folder.open_both(_folder.find(folder))
+        evidence = Evidence(bundle.beside(other, "baseline") if other else bundle)
+        names, rows = _run(evidence, sql)
+    if as_json:
+        import json
+
+        click.echo(json.dumps([dict(zip(names, map(_plain, row), strict=True)) for row in rows], ensure_ascii=False))
+    elif as_csv:
+        _csv(names, rows)
+    else:
+        _table(names, rows)
+    return 0
+
+
+def _run(evidence: Any, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    cursor = evidence._run(sql)
+    names = [d[0] for d in cursor.description or []]
+    unique = [n if names.index(n) == i else f"{n}_{i}" for i, n in enumerate(names)]
+    return unique, cursor.fetchall()
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value: instants as RFC 3339 in UTC, intervals in seconds, numbers as numbers."""
+    import datetime as dt
+    import decimal
+    import math
+
+    if isinstance(value, dt.datetime):
+        return value.isoformat() + "Z"
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _csv(names: list[str], rows: list[tuple[Any, ...]]) -> None:
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        cells = ["" if (p := _plain(v)) is None else p for v in row]
+        writer.writerow([f"'{c}" if isinstance(c, str) and c[:1] in ("=", "+", "-", "@", "\t", "\r") else c for c in cells])
+    click.echo(out.getvalue(), nl=False)
+
+
+def _table(names: list[str], rows: list[tuple[Any, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    for row in rows[:1000]:
+        table.add_row(*(Text("".join(c if c.isprintable() else "�" for c in ("" if v is None else str(_plain(v))))) for v in row))
+    Console().print(table)
+    if len(rows) > 1000:
+        _options.note(f"showing 1,000 of {len(rows):,} rows; --csv and --json give all")
+
+
+def _list() -> None:
+    from perfaudit.evidence.tables import TABLES
+
+    for table in TABLES.values():
+        click.echo(f"{table.name}: one row is {table.row} (from {table.read_from})")
+        for column in table.columns:
+            click.echo(f"    {column.name:<22} {column.type:<8} {column.unit:<6} {column.meaning}")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
-
-from perfaudit.kernels.text import load64, low_bytes
+from perfaudit.kernels.text import inlined, kernel, load64, low_bytes
 
 _COUNT, _USED, _REFUSED = 0, 1, 2
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -52,7 +50,7 @@ def refused(table: Table) -> int:
     return int(table.counts[_REFUSED])
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _hash(data, start, length, seed):  # type: ignore[no-untyped-def]
     state = (seed ^ np.uint64(length)) * _MULTIPLIER
     i = 0
@@ -67,7 +65,7 @@ def _hash(data, start, length, seed):  # type: ignore[no-untyped-def]
     return state
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def intern(table, data, start, end):  # type: ignore[no-untyped-def]
     """The code of ``data[start:end]`` in ``table``."""
     length = end - start
@@ -96,7 +94,7 @@ def intern(table, data, start, end):  # type: ignore[no-untyped-def]
     return np.int64(count)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _same(table, code, data, start, length):  # type: ignore[no-untyped-def]
     begin = table.ends[code]
     if table.ends[code + 1] - begin != length:
@@ -109,12 +107,12 @@ def _same(table, code, data, start, length):  # type: ignore[no-untyped-def]
     return i == length or low_bytes(load64(table.pool, begin + i), length - i) == low_bytes(load64(data, start + i), length - i)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _rotate(value, n):  # type: ignore[no-untyped-def]
     return (value << np.uint64(n)) | (value >> np.uint64(64 - n))
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _round(a, b, c, d):  # type: ignore[no-untyped-def]
     a += b
     b = _rotate(b, 13) ^ a
@@ -128,7 +126,7 @@ def _round(a, b, c, d):  # type: ignore[no-untyped-def]
     return a, b, _rotate(c, 32), d
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def siphash(k0, k1, data, start, end):  # type: ignore[no-untyped-def]
     """SipHash-2-4 of ``data[start:end]`` under the key words ``k0``, ``k1`` (uint64)."""
     a, b = k0 ^ np.uint64(0x736F6D6570736575), k1 ^ np.uint64(0x646F72616E646F6D)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
-
 from perfaudit.evidence.routes import MAX_ROUTE
+from perfaudit.kernels.text import inlined, kernel
 
 _DIGIT, _LOWER, _UPPER, _HEX, _HIGH, _PLAIN, _CONTROL = 1, 2, 4, 8, 16, 32, 64
 _LETTER = _LOWER | _UPPER
@@ -32,7 +31,7 @@ _CLASS = _classes()
 _SLASH, _SEMICOLON, _QUERY, _FRAGMENT, _PERCENT, _AT, _EQUALS, _COLON = (ord(c) for c in "/;?#%@=:")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def normalise(data, start, end, out):  # type: ignore[no-untyped-def]
     """Write the route of the target ``data[start:end]`` to ``out`` (at least MAX_ROUTE bytes); returns its length."""
     position = start
@@ -74,7 +73,7 @@ def normalise(data, start, end, out):  # type: ignore[no-untyped-def]
     return min(n, MAX_ROUTE)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_target(data, start, end):  # type: ignore[no-untyped-def]
     """Whether a request line may have ``data[start:end]`` as its target (RFC 9112, 3.2): a path, ``*``, a URI or an authority."""
     if start == end:
@@ -84,19 +83,19 @@ def is_target(data, start, end):  # type: ignore[no-untyped-def]
     return _after_scheme(data, start, end) > start or _authority(data, start, end)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _put(out, n, byte):  # type: ignore[no-untyped-def]
     if n < MAX_ROUTE:
         out[n] = byte
     return n + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_id(out, n):  # type: ignore[no-untyped-def]
     return _put(out, _put(out, _put(out, _put(out, n, 123), 105), 100), 125)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _path_end(data, start, end):  # type: ignore[no-untyped-def]
     for i in range(start, end):
         if data[i] == _QUERY or data[i] == _FRAGMENT:
@@ -104,7 +103,7 @@ def _path_end(data, start, end):  # type: ignore[no-untyped-def]
     return end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _after_scheme(data, start, end):  # type: ignore[no-untyped-def]
     """Position of the path of an absolute URI, or ``start``."""
     i = start
@@ -118,7 +117,7 @@ def _after_scheme(data, start, end):  # type: ignore[no-untyped-def]
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _authority(data, start, end):  # type: ignore[no-untyped-def]
     colon = False
     for i in range(start, end):
@@ -128,7 +127,7 @@ def _authority(data, start, end):  # type: ignore[no-untyped-def]
     return colon and data[start] != _COLON
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _segment(data, start, end, out, n):  # type: ignore[no-untyped-def]
     if _address(data, start, end) or _escaped_ascii(data, start, end) or _random(data, start, end):
         return _put_id(out, n)
@@ -150,7 +149,7 @@ def _segment(data, start, end, out, n):  # type: ignore[no-untyped-def]
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _next(data, start, position, end):  # type: ignore[no-untyped-def]
     """``(end of the piece, whether it varies, whether it is a token)``."""
     byte = data[position]
@@ -177,18 +176,18 @@ def _next(data, start, position, end):  # type: ignore[no-untyped-def]
     return stop, _varies(data, position, stop), True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hex(byte):  # type: ignore[no-untyped-def]
     return _CLASS[byte] & (_DIGIT | _HEX) != 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _escape(data, position, end):  # type: ignore[no-untyped-def]
     """Whether ``%XX`` of a byte above ASCII stands here."""
     return position + 3 <= end and _hex(data[position + 1]) and (data[position + 1] > 55) and _hex(data[position + 2])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _parameter(data, position, end):  # type: ignore[no-untyped-def]
     i = position + 1
     while i < end and (_CLASS[data[i]] & _LETTER or data[i] == 95 or (i > position + 1 and _CLASS[data[i]] & _DIGIT)):
@@ -196,7 +195,7 @@ def _parameter(data, position, end):  # type: ignore[no-untyped-def]
     return i if i > position + 1 else position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _template(data, position, end):  # type: ignore[no-untyped-def]
     opening = data[position]
     closing = opening + 2
@@ -208,7 +207,7 @@ def _template(data, position, end):  # type: ignore[no-untyped-def]
     return position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _uuid(data, position, end):  # type: ignore[no-untyped-def]
     if position + 36 > end or data[position + 8] != 45 or data[position + 13] != 45 or data[position + 18] != 45 or data[position + 23] != 45:
         return False
@@ -218,7 +217,7 @@ def _uuid(data, position, end):  # type: ignore[no-untyped-def]
     return position + 36 == end or not (_CLASS[data[position + 36]] & (_ALNUM | _HIGH) or data[position + 36] == _PERCENT)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _varies(data, start, end):  # type: ignore[no-untyped-def]
     digits, row, longest, changes, before = 0, 0, 0, 0, 0
     not_hex = False
@@ -243,7 +242,7 @@ def _varies(data, start, end):  # type: ignore[no-untyped-def]
     return bool((length >= 6 and not not_hex) or longest >= 5 or (length >= 20 and digits >= 2) or (length >= 8 and digits >= 2 and changes >= 3))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _random(data, start, end):  # type: ignore[no-untyped-def]
     digits, changes, before = 0, 0, 0
     length = end - start
@@ -261,7 +260,7 @@ def _random(data, start, end):  # type: ignore[no-untyped-def]
     return digits > 0 and changes * 3 >= length - 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _escaped_ascii(data, start, end):  # type: ignore[no-untyped-def]
     for i in range(start, end - 2):
         if data[i] == _PERCENT and 48 <= data[i + 1] <= 55 and _hex(data[i + 2]):
@@ -269,7 +268,7 @@ def _escaped_ascii(data, start, end):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _address(data, start, end):  # type: ignore[no-untyped-def]
     dotted = False
     for i in range(end - 1, start, -1):

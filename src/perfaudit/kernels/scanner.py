@@ -11,19 +11,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
-
 from perfaudit.kernels.hashing import Table, intern, new_table, siphash
 from perfaudit.kernels.program import (
     ADD, CLF, CLIENT, CLOCK, COLUMNS, DATE, FRACTION, ISO, METHOD, NOTHING, NUMBER, REASONS, REQUEST, REST, SKIP, STATUS, SYMBOL, TARGET, TEXT, TEXTS, TRIES, Program,
 )  # fmt: skip
 from perfaudit.kernels.routes import is_target, normalise
-from perfaudit.kernels.text import NULL, find, find_text, load64, matches, number
+from perfaudit.kernels.text import NULL, find, find_text, inlined, kernel, load64, matches, number
 from perfaudit.kernels.times import clf, clock, date, iso
 
 _STATUS, _METHOD, _ROUTE, _UPSTREAM, _TRIES, _CACHE, _SERVICE, _CLIENT = 2, 3, 4, 9, 10, 11, 12, 14
 _MISMATCH, _BAD_TIME, _BLANK = 0, 1, 2
 _MAX_TEXT = 200
+_MAX_FIELDS = 256
 _MAX_TRIES = 64
 #: Second chances of a line; a request with more quotes than this is not worth a quadratic search.
 _RETRIES = 32
@@ -38,6 +37,7 @@ class Output(NamedTuple):
     text_ends: Any
     tries: Any
     tries_ends: Any
+    bounds: Any
 
 
 class State(NamedTuple):
@@ -63,6 +63,7 @@ def new_output(rows: int) -> Output:
         np.zeros((len(TEXTS), rows + 1), np.int32),
         np.empty(rows * 2 + _MAX_TRIES, np.int64),
         np.zeros(rows + 1, np.int32),
+        np.empty((_MAX_FIELDS, 2), np.int64),
     )
 
 
@@ -73,7 +74,7 @@ def operations(program: Program) -> tuple[Any, Any]:
     for f in program.fields:
         rows.append((f.kind, f.index, f.argument, at, len(f.literal)))
         at += len(f.literal)
-    return np.array(rows, np.int64), np.frombuffer(literals + b"\0", np.uint8).copy()
+    return np.array(rows[:_MAX_FIELDS], np.int64), np.frombuffer(literals + b"\0", np.uint8).copy()
 
 
 def new_state(key: bytes, max_routes: int, max_route: int) -> State:
@@ -94,21 +95,20 @@ def new_state(key: bytes, max_routes: int, max_route: int) -> State:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scan(data, start, end, program, literals, output, state, row):  # type: ignore[no-untyped-def]
     """Scan the lines of ``data[start:end]`` (64 readable bytes must follow) into ``output`` from ``row`` on.
 
     Returns ``(position, rows)``; the position is before ``end`` when the output is full.
     """
     capacity = output.values.shape[1]
-    bounds = np.empty((len(program), 2), np.int64)
     position = start
     while position < end and row < capacity and _room(output, row):
         stop = find(data, position, end, 10)
         length = stop - position
         if length and data[stop - 1] == _RETURN:
             length -= 1
-        problem = _line(data, position, position + length, program, literals, bounds, output, state, row)
+        problem = _line(data, position, position + length, program, literals, output, state, row)
         if problem < 0:
             row += 1
         else:
@@ -122,13 +122,13 @@ def scan(data, start, end, program, literals, output, state, row):  # type: igno
     return min(position, end), row
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _room(output, row):  # type: ignore[no-untyped-def]
     space = output.chars.shape[1] - _MAX_TEXT
     return output.text_ends[0, row] <= space and output.text_ends[1, row] <= space and output.tries_ends[row] + _MAX_TRIES <= len(output.tries)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _blank(data, start, end):  # type: ignore[no-untyped-def]
     for i in range(start, end):
         if data[i] != _SPACE and data[i] != 9 and data[i] != _RETURN:
@@ -136,14 +136,15 @@ def _blank(data, start, end):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, nogil=True)
-def _line(data, start, end, program, literals, bounds, output, state, row):  # type: ignore[no-untyped-def]
+@inlined
+def _line(data, start, end, program, literals, output, state, row):  # type: ignore[no-untyped-def]
     """Read one line into ``row``; the reason of rejection, or -1."""
     for i in range(output.text_ends.shape[0]):
         output.text_ends[i, row + 1] = output.text_ends[i, row]
     output.tries_ends[row + 1] = output.tries_ends[row]
     output.values[_CLIENT, row] = NULL
     operations = len(program)
+    bounds = output.bounds
     retries = _RETRIES
     reason = _MISMATCH
     position = start
@@ -166,18 +167,19 @@ def _line(data, start, end, program, literals, bounds, output, state, row):  # t
             position = stop + length
             k += 1
             continue
-        k, position = _go_back(data, end, program, literals, bounds, output, state, row, k, retries)
+        k, position = _go_back(data, end, program, literals, output, state, row, k, retries)
         retries -= 1
         if k < 0:
             return reason
     return -1
 
 
-@njit(cache=True, nogil=True)
-def _go_back(data, end, program, literals, bounds, output, state, row, k, retries):  # type: ignore[no-untyped-def]
+@kernel
+def _go_back(data, end, program, literals, output, state, row, k, retries):  # type: ignore[no-untyped-def]
     """Let the last text before operation ``k`` that can end later do so: the next ``(operation, position)``; -1: none can."""
     if retries == 0:
         return -1, 0
+    bounds = output.bounds
     for j in range(k - 1, -1, -1):
         if program[j, 0] <= TEXT and program[j, 4]:
             stop = find_text(data, bounds[j, 1] + 1, end, literals, program[j, 3], program[j, 4])
@@ -188,7 +190,7 @@ def _go_back(data, end, program, literals, bounds, output, state, row, k, retrie
     return -1, 0
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _text(data, start, end, operation, output, state, row):  # type: ignore[no-untyped-def]
     kind, column = operation[0], operation[1]
     if kind == SKIP:
@@ -213,13 +215,13 @@ def _text(data, start, end, operation, output, state, row):  # type: ignore[no-u
         _keep(data, start, end, output, column, row, nothing)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _route(data, start, end, state):  # type: ignore[no-untyped-def]
     length = normalise(data, start, end, state.scratch)
     return intern(state.routes, state.scratch, 0, length)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _method_end(data, start, end):  # type: ignore[no-untyped-def]
     i = start
     while i < end and (65 <= data[i] <= 90 or (i > start and (data[i] == _DASH or data[i] == 95))):
@@ -227,7 +229,7 @@ def _method_end(data, start, end):  # type: ignore[no-untyped-def]
     return i if i - start <= 20 else start
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _request(data, start, end, values, state, row):  # type: ignore[no-untyped-def]
     values[_METHOD, row] = NULL
     values[_ROUTE, row] = NULL
@@ -242,7 +244,7 @@ def _request(data, start, end, values, state, row):  # type: ignore[no-untyped-d
         values[_ROUTE, row] = _route(data, space + 1, stop, state)
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _client(data, start, end, values, state, row):  # type: ignore[no-untyped-def]
     """Hash the first address of a list, without its port; an empty one leaves what an earlier field gave."""
     stop = start
@@ -259,7 +261,7 @@ def _client(data, start, end, values, state, row):  # type: ignore[no-untyped-de
         values[_CLIENT, row] = np.int64(siphash(state.key[0], state.key[1], data, start, stop))
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _keep(data, start, end, output, column, row, nothing):  # type: ignore[no-untyped-def]
     """Copy an identifier; of a trace id what identifies it: the second part of a traceparent, the root of an X-Ray header."""
     begin = output.text_ends[column, row]
@@ -279,7 +281,7 @@ def _keep(data, start, end, output, column, row, nothing):  # type: ignore[no-un
     output.text_ends[column, row + 1] = position
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _value(data, position, end, kind, column, scale, output, state, row):  # type: ignore[no-untyped-def]
     """Read a number or time at ``position`` into its column; where it ends, or -1."""
     values = output.values
@@ -313,12 +315,12 @@ def _value(data, position, end, kind, column, scale, output, state, row):  # typ
     return stop
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _fraction(data, start, end):  # type: ignore[no-untyped-def]
     return find(data, start, end, 46) < end
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def _same_second(data, position, end, last):  # type: ignore[no-untyped-def]
     """:func:`clf`, remembering the last ``dd/Mon/yyyy:HH:MM:SS +zzzz`` (26 bytes)."""
     if position + 26 > end or data[position + 20] != _SPACE:
@@ -333,7 +335,7 @@ def _same_second(data, position, end, last):  # type: ignore[no-untyped-def]
     return last[4], position + 26
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_tries(data, position, end, column, output, row):  # type: ignore[no-untyped-def]
     """Upstream times in seconds: ``0.1, 0.2 : 0.3`` is three tries, ``-`` or nothing is none; the sum goes to ``column``."""
     begin = output.tries_ends[row]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
-
-from perfaudit.kernels.text import NULL
+from perfaudit.kernels.text import NULL, kernel
 
 _DAYS = np.array([0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334], np.int64)
 _MONTH_DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 _MONTHS = np.frombuffer(b"JanFebMarAprMayJunJulAugSepOctNovDec", np.uint8).copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _digits(data, position, end, count):  # type: ignore[no-untyped-def]
     """The number that ``count`` digits at ``position`` write, or -1."""
     if position + count > end:
@@ -25,7 +23,7 @@ def _digits(data, position, end, count):  # type: ignore[no-untyped-def]
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def day(year, month, date):  # type: ignore[no-untyped-def]
     """Days since 1970-01-01 of a date of the Gregorian calendar from 1970 on, or NULL."""
     if not (1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= date <= _MONTH_DAYS[month - 1]):
@@ -38,7 +36,7 @@ def day(year, month, date):  # type: ignore[no-untyped-def]
     return days + _DAYS[month - 1] + (1 if leap and month > 2 else 0) + date - 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def clock(data, position, end):  # type: ignore[no-untyped-def]
     """``(µs of the day, end)`` of ``HH:MM:SS`` with an optional fraction behind ``.`` or ``,``; end -1 if unreadable."""
     hours = _digits(data, position, end, 2)
@@ -58,7 +56,7 @@ def clock(data, position, end):  # type: ignore[no-untyped-def]
     return value, position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _zone(data, position, end):  # type: ignore[no-untyped-def]
     """``(offset in µs, end)`` of ``Z``, ``+0100`` or ``+01:00``, also behind a space; ``(0, position)`` if there is none."""
     here = position
@@ -77,7 +75,7 @@ def _zone(data, position, end):  # type: ignore[no-untyped-def]
     return (-offset if data[here] == 45 else offset), here + 5 + colon
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _join(days, data, position, end):  # type: ignore[no-untyped-def]
     value, position = clock(data, position, end)
     if days == NULL or position < 0:
@@ -86,7 +84,7 @@ def _join(days, data, position, end):  # type: ignore[no-untyped-def]
     return days * 86_400_000_000 + value - offset, position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def clf(data, position, end):  # type: ignore[no-untyped-def]
     """``(µs, end)`` of ``23/Nov/2026:08:02:23.770 +0000`` (fraction and zone optional); end -1 if unreadable."""
     if position + 20 > end or data[position + 2] != 47 or data[position + 6] != 47:
@@ -98,7 +96,7 @@ def clf(data, position, end):  # type: ignore[no-untyped-def]
     return _join(day(_digits(data, position + 7, end, 4), month, _digits(data, position, end, 2)), data, position + 12, end)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def date(data, position, end):  # type: ignore[no-untyped-def]
     """``(µs of midnight, end)`` of ``2026-11-23``; end -1 if unreadable."""
     if position + 10 > end or data[position + 4] != 45 or data[position + 7] != 45:
@@ -107,7 +105,7 @@ def date(data, position, end):  # type: ignore[no-untyped-def]
     return (NULL, -1) if days == NULL else (days * 86_400_000_000, position + 10)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def iso(data, position, end):  # type: ignore[no-untyped-def]
     """``(µs, end)`` of ``2026-11-23T08:02:23.770+00:00`` (or a space; fraction and zone optional); end -1 if unreadable."""
     midnight, here = date(data, position, end)

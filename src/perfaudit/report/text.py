@@ -148,8 +148,9 @@ def interval(quantity: Any) -> str:
     unit = quantity["unit"] if not str(quantity["unit"]).startswith(("share", "ratio")) else "share"
     left = number(low, unit) if low is not None else "?"
     right = number(high, unit) if high is not None else "?"
-    tail = " " + right.rpartition(" ")[2]
-    return f"{left.removesuffix(tail)}–{right}" if left.endswith(tail) and " " in right else f"{left}–{right}"
+    tail = right.partition(" ")[2]
+    shared = tail and left.endswith(" " + tail)
+    return f"{left.removesuffix(tail).rstrip()}–{right}" if shared else f"{left}–{right}"
 
 
 def provenance(quantity: Any) -> str:

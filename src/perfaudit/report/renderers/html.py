@@ -41,7 +41,7 @@ def _template() -> Template:
     def finalize(value: Any) -> Any:
         return value if hasattr(value, "__html__") else _clipped(text.plain(value))
 
-    environment = Environment(loader=FunctionLoader(_asset), autoescape=True, finalize=finalize, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(loader=FunctionLoader(_asset), autoescape=True, finalize=finalize, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     return environment.get_template("report.html.jinja")
 
 

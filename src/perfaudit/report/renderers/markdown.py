@@ -59,7 +59,7 @@ def render(result: Mapping[str, Any]) -> str:
     queries = view.Queries()
 
     def cited(quantity: Any, unit: str = "") -> Raw:
-        said, between = inline(text.measured(quantity, unit)), text.interval(quantity)
+        said, between = inline(text.measured(quantity, unit)), inline(text.interval(quantity))
         number = queries.cite(quantity.get("query")) if isinstance(quantity, Mapping) else 0
         return Raw(f"{said}{f' ({between})' if between else ''}{f' [q{number}](#queries)' if number else ''}")
 

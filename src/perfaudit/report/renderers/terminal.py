@@ -21,7 +21,12 @@ PREFIX = "text"
 #: Rows that are shown of a list; what is left out is told with its number.
 TOP_ROUTES, TOP_COMPONENTS, TOP_WANTED, TOP_REJECTED = 5, 5, 2, 5
 _WIDTHS = (60, 140)
+#: Below this many columns the table of routes leaves out requests and time, so that a route keeps its name.
+WIDE = 92
+#: Stands for a space at which no line may break, until the page is written.
+_TIED = "\ue000"
 _STATUS = {"constraint": "bold white on red", "healthy": "bold white on green", "insufficient-evidence": "bold black on yellow"}
+PERCENTILES = ("p50", "p95", "p99")
 _PARTS = ("red", "blue", "yellow", "cyan", "magenta")
 
 
@@ -36,7 +41,7 @@ def render(result: Mapping[str, Any], *, width: int = 100, colour: bool = False)
     )  # fmt: skip
     for part in _page(result, console):
         console.print(part)
-    return text.no_commands("".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines()))
+    return text.no_commands("".join(line.replace(_TIED, " ").rstrip() + "\n" for line in buffer.getvalue().split("\n")[:-1]))
 
 
 def deliver(result: Mapping[str, Any], path: str, stdout: TextIO) -> None:
@@ -56,7 +61,7 @@ def deliver(result: Mapping[str, Any], path: str, stdout: TextIO) -> None:
 def _page(result: Mapping[str, Any], console: Console) -> Iterator[RenderableType]:
     yield from _verdict(result, console.width)
     yield from _account(result, console.width)
-    yield from _routes(result)
+    yield from _routes(result, wide=console.width >= WIDE)
     yield from _wanted(result)
     yield from _evidence(result)
 
@@ -107,14 +112,14 @@ def _account(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     if rest := named[TOP_COMPONENTS:]:
         parts.append((f"{len(rest)} smaller", sum(text.value_of(row["share"]) or 0.0 for row in rest), "white"))
     parts += [("unexplained", text.value_of(row["share"]) or 0.0, "bright_black") for row in rows if row["component"] == "unexplained"]
-    bar, legend = Text("  "), Text("  ")
+    bar, legend = Text("  "), Text()
     glyphs = "█▓▒▚▞░"
     for i, (cells, (label, share, style)) in enumerate(zip(_cells([p[1] for p in parts], width - 4), parts, strict=True)):
         glyph = "·" if label == "unexplained" else glyphs[min(i, 5)]
         bar.append(glyph * cells, style)
-        legend.append(("   " if i else "") + glyph, style).append(f" {label} {text.percent(share)}")
+        legend.append("  " if i else "").append(glyph, style).append(f" {label} {text.percent(share)}".replace(" ", _TIED))
     yield bar
-    yield _rows([("", legend)]) if len(legend) > width else legend
+    yield _rows([("", legend)])
 
 
 def _cells(shares: list[float], width: int) -> list[int]:
@@ -127,7 +132,7 @@ def _cells(shares: list[float], width: int) -> list[int]:
     return cells
 
 
-def _routes(result: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _routes(result: Mapping[str, Any], *, wide: bool) -> Iterator[RenderableType]:
     from rich.table import Table
 
     rows = view.routes(result)
@@ -139,14 +144,14 @@ def _routes(result: Mapping[str, Any]) -> Iterator[RenderableType]:
     more = f"  top {len(shown)} of {len(rows)}" if len(rows) > len(shown) else ""
     yield _text("\n", (title, "bold"), (more, "dim"))
     table = Table.grid(padding=(0, 2), expand=False)
-    table.add_column(overflow="fold")
-    for _ in range(5):
+    table.add_column(overflow="ellipsis", no_wrap=True)
+    heads = ("requests", "time") if wide else ()
+    for _ in (*heads, *PERCENTILES):
         table.add_column(justify="right", no_wrap=True)
-    table.add_row("", *(_text((head, "dim")) for head in ("requests", "time", "p50", "p95", "p99")))
+    table.add_row("", *(_text((head, "dim")) for head in (*heads, *PERCENTILES)))
     for row in shown:
-        cells = [_change(row, p) for p in ("p50", "p95", "p99")]
-        share = text.value_of(row.get("share_of_time"))
-        table.add_row(_text("  " + text.cut(row["name"], 44)), text.number(text.value_of(row["count"])), text.percent(share) if share is not None else "–", *cells)
+        owned = (text.number(text.value_of(row["count"])), text.number(text.value_of(row.get("share_of_time")), "share")) if wide else ()
+        table.add_row(_text("  " + text.cut(row["name"], 44)), *owned, *(_change(row, p) for p in PERCENTILES))
     yield table
 
 

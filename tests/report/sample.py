@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import math
+import pickle
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache, wraps
 from typing import Any
 
 START = datetime(2026, 11, 23, 7, 50, tzinfo=UTC)
@@ -27,6 +29,17 @@ HOSTILE = [
     "{{ 7*7 }} {% raw %} ${7*7}",
     "]]>&amp;\"'\ud800\ufffe www.evil.example https://evil.example/x @team",
 ]
+
+
+def fresh(build: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Build once, hand out a copy each time."""
+    made = cache(lambda: pickle.dumps(build()))
+
+    @wraps(build)
+    def copy() -> dict[str, Any]:
+        return pickle.loads(made())
+
+    return copy
 
 
 def at(seconds: float) -> str:
@@ -163,6 +176,7 @@ def _checks(problem: bool) -> list[dict[str, Any]]:
     return out
 
 
+@fresh
 def incident() -> dict[str, Any]:
     """Row locks: POST /checkout queues behind one row of inventory."""
     series, route_series, heat = _series(True)
@@ -281,6 +295,7 @@ def incident() -> dict[str, Any]:
     }
 
 
+@fresh
 def healthy() -> dict[str, Any]:
     """Nothing wrong: one recording, all alike."""
     out = incident()
@@ -301,6 +316,7 @@ def healthy() -> dict[str, Any]:
     return out
 
 
+@fresh
 def insufficient() -> dict[str, Any]:
     """One short log without durations: only what must be there."""
     checks = [{**c, "outcome": "no-evidence", "reason": "The log holds no durations."} for c in _checks(False)]
@@ -316,9 +332,10 @@ def insufficient() -> dict[str, Any]:
     }
 
 
+@fresh
 def hostile() -> dict[str, Any]:
     """The incident with a payload in every text that can come from evidence."""
-    out = copy.deepcopy(incident())
+    out = incident()
     turn = iter(range(10**9))
 
     def bad(text: str = "") -> str:

@@ -252,7 +252,7 @@ def incident() -> dict[str, Any]:
             "routes": _routes(), "series": series, "route_series": route_series, "heatmap": heat,
         },
         "time_account": [
-            {"component": c, "share": m(s, "share of request-seconds", s * 0.9, s * 1.1, 9604, q), "seconds": s * 1204, "evidence": e}
+            {"component": c, "share": m(s, "share of request-seconds", s * 0.9, s * 1.1, 9604, q), "seconds": s * 1204, "evidence": e, "problems": ["row-lock-contention"] if "lock" in c else []}
             for c, s, e, q in (
                 ("database lock wait", 0.43, "lock_events", wait), ("downstream: payments", 0.31, "requests of downstream", ""), ("CPU running", 0.11, "profiles", ""),
                 ("database executing", 0.05, "statement_events", ""), ("pool wait", 0.021, "spans", ""), ("queue for a worker", 0.014, "spans", ""),

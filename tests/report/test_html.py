@@ -134,6 +134,18 @@ def test_it_holds_the_rest_of_the_report() -> None:
         assert said in page.text, said
 
 
+def test_only_what_the_verdict_claims_is_red() -> None:
+    claimed = re.findall(r'<rect class="part k-claimed"[^>]*><title>(.*?)</title>', html.render(incident()))
+    assert claimed == ["database lock wait 43 %"]
+    assert 'class="part k-claimed"' not in html.render(healthy())
+
+
+@every_sample
+def test_no_row_is_empty(sample) -> None:  # type: ignore[no-untyped-def]
+    page = Page(html.render(sample()))
+    assert all(text.strip() for tag in ("dd", "li", "h2", "h3", "h4", "p", "dt") for _, text in page.all(tag))
+
+
 def test_nothing_is_shaded_without_a_reference() -> None:
     assert '<rect class="affected"' in html.render(incident())
     assert '<rect class="affected"' not in html.render(healthy())

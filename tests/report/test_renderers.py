@@ -332,7 +332,7 @@ def test_three_decisions_come_from_the_result() -> None:
     assert fix.favoured
     assert "246 ms" in fix.brings
     assert "9.0 %" in scale.brings  # 2.1 % pool wait + 1.4 % worker queue + 5.5 % unexplained
-    assert scale.notes == ("the 43 % of database lock wait would stay",)
+    assert scale.notes == ("The 43 % of database lock wait would stay",)
     assert "4,054 s of waiting per hour" in leave.brings  # 518 s lost in 460 s
     assert [o.favoured for o in view.options(healthy())] == [False, False, True]
     assert [o.name for o in view.options(insufficient()) if o.favoured] == ["Collect"]

@@ -48,7 +48,7 @@ def words(name: object) -> str:
 
 def listed(value: object) -> list[str]:
     """A text or a list of texts (a scope's value) as a list."""
-    if value is None or value == "":
+    if not value and not isinstance(value, int | float):
         return []
     return [str(v) for v in value] if isinstance(value, list | tuple) else [str(value)]
 

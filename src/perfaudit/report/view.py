@@ -182,7 +182,7 @@ def _scale(result: Mapping[str, Any]) -> Option:
     brings += f", {text.percent(unknown)} are unexplained." if unknown else "."
     rest = {name: share for name, share in account.items() if name not in _SCALABLE and name != "unexplained"}
     top = max(rest, key=lambda name: rest[name], default="")
-    notes = (f"the {text.percent(rest[top])} of {top} would stay",) if top else ()
+    notes = (f"The {text.percent(rest[top])} of {top} would stay",) if top else ()
     return Option("Scale", "Add workers, machines or connections.", brings, notes)
 
 

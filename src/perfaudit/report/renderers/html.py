@@ -88,11 +88,12 @@ class _Page:
     # ---------------------------------------------------------------- account
 
     def account(self) -> list[dict[str, Any]]:
-        """Rows of the account of time with the class of their colour; small ones are folded, *unexplained* is last."""
+        """Rows of the account of time with the class of their colour (one of its own for what the verdict claims); small ones are folded."""
         rows = view.account(self.result)
         named = [row for row in rows if row["component"] != "unexplained"]
         keep = TOP_COMPONENTS if len(named) > TOP_COMPONENTS + 1 else len(named)
-        shown = [row | {"css": f"k{i}"} for i, row in enumerate(named[:keep])]
+        constraint = self.result["verdict"].get("problem")
+        shown = [row | {"css": "k-claimed" if constraint in row.get("problems", []) else f"k{i}"} for i, row in enumerate(named[:keep])]
         if rest := named[keep:]:
             total = sum(text.value_of(row["share"]) or 0.0 for row in rest)
             spent = sum(text.value_of(row.get("seconds")) or 0.0 for row in rest)

@@ -263,7 +263,7 @@ def _client(data, start, end, values, state, row):  # type: ignore[no-untyped-de
 
 @inlined
 def _keep(data, start, end, output, column, row, nothing):  # type: ignore[no-untyped-def]
-    """Copy an identifier; of a trace id what identifies it: the second part of a traceparent, the root of an X-Ray header."""
+    """Copy an identifier; of a trace id what identifies it: the second part of a traceparent, the 32 digits of an X-Ray root."""
     begin = output.text_ends[column, row]
     output.text_ends[column, row + 1] = begin
     if nothing:
@@ -271,9 +271,14 @@ def _keep(data, start, end, output, column, row, nothing):  # type: ignore[no-un
     trace = column == 0
     if trace and end - start == 55 and data[start + 2] == _DASH and data[start + 35] == _DASH:
         start, end = start + 3, start + 35
+    xray = trace and end - start == 40 and data[start + 4] == 61 and data[start + 6] == _DASH and data[start + 15] == _DASH
+    if xray:
+        start += 7
     position = begin
     for i in range(start, min(end, start + _MAX_TEXT)):
         byte = data[i]
+        if xray and byte == _DASH:
+            continue
         if trace and 65 <= byte <= 90:
             byte += 32
         output.chars[column, position] = byte if 32 <= byte < 127 else 63

@@ -131,7 +131,7 @@ def number(data, position, end, scale):  # type: ignore[no-untyped-def]
     """
     start = position
     negative = position < end and data[position] == 45
-    if negative:
+    if negative or (position < end and data[position] == 43):
         position += 1
     value = np.int64(0)
     digits = position

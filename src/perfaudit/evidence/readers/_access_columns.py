@@ -101,6 +101,15 @@ def nullable(values: np.ndarray[Any, Any], null: np.ndarray[Any, Any] | None) ->
     return values if null is None or not null.any() else pa.array(values, mask=null)
 
 
+def filled(column: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """``(values with 0 for null, where there is a value)`` of what :func:`nullable` gave."""
+    import numpy as np
+
+    if isinstance(column, np.ndarray):
+        return column, np.ones(len(column), bool)
+    return column.fill_null(0).to_numpy(zero_copy_only=False), column.is_valid().to_numpy(zero_copy_only=False)
+
+
 class Zone:
     """Local clock times of a log without zone, as UTC; ``note`` says what was assumed."""
 

@@ -15,7 +15,7 @@ from perfaudit.kernels.program import Program
 
 _TIMES = rb"-|\d+\.\d+(?:(?:, ?| : )(?:\d+\.\d+|-))*|-(?:(?:, | : )(?:\d+\.\d+|-))+"
 _TOKEN = re.compile(
-    rb"(?:(?P<key>[A-Za-z_][\w.-]*)(?P<mark>[=:]))?(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|\[(?P<bracket>[^\]]*)\]|(?P<bare>(?:" + _TIMES + rb")(?=[ \t|;]|$)|[^\s\"\[\]|;]+))"
+    rb"(?:(?P<key>[A-Za-z_][\w.-]*)(?P<mark>=|:(?=[\"\d-])(?!\d+ )))?(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|\[(?P<bracket>[^\]]*)\]|(?P<bare>(?:" + _TIMES + rb")(?=[ \t|;]|$)|[^\s\"\[\]|;]+))"
 )
 _CLF = re.compile(rb"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:\.\d+)? [+-]\d{4}")
 _ISO = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)")
@@ -25,6 +25,7 @@ _STATUS = re.compile(rb"[1-9]\d\d")
 _INTEGER = re.compile(rb"\d+|-")
 _SECONDS = re.compile(rb"(?:\d+\.\d+|-)(?:(?:, ?| : )(?:\d+\.\d+|-))*")
 _ADDRESS = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]+|[\w.-]+\.[a-z]{2,}|localhost|-|unix:")
+_IP = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*")
 _HEX_ID = re.compile(rb"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: Keys of pairs behind combined, as configurations in the wild name them → nginx variable.
 _KEYS = {
@@ -156,8 +157,13 @@ def _name_request(tokens: list[_Token]) -> bool:
         if len(after) > 2 and after[1].shape == after[2].shape == "quoted" and not after[1].key and not after[2].key:
             after[1].variable, after[2].variable = "http_referer", "http_user_agent"
     address = _first(tokens[:2], lambda t: t.share(_ADDRESS) > 0.9)
+    if address < 0:
+        address = _first(tokens[:request], lambda t: t.share(_IP) > 0.9)
     if address >= 0:
         tokens[address].variable = "remote_addr"
+    clf = next((i for i, t in enumerate(tokens) if t.variable == "time_local"), 0)
+    if clf >= 3 and address == clf - 3 and tokens[clf - 2].share(re.compile(rb"-")) == 1:
+        tokens[clf - 2].variable, tokens[clf - 1].variable = "-", "remote_user"
     return True
 
 
@@ -241,8 +247,10 @@ def _text(tokens: Sequence[_Token], is_apache: bool) -> str:
         variable = token.variable
         if not variable:
             unknown += 1
-            variable = f"unknown{unknown}" if unknown > 1 or token.before != " - " else "remote_user"
-        if is_apache:
+            variable = f"unknown{unknown}"
+        if variable == "-":
+            name = "%l" if is_apache else "-"
+        elif is_apache:
             name = _APACHE_OF.get(variable, variable if variable.startswith("%") else f"%{{{variable}}}e")
         else:
             name = f"${variable}"

@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 #: Rows that one call of the kernel may fill; a 16 MiB block of ordinary lines (235 bytes) has 71,000.
 _ROWS = 1 << 17
+Finish = Callable[[dict[str, Any]], None]
+Rename = Callable[[str], str]
 _PLAIN = ("response_bytes", "request_bytes", "upstream_connect_us", "upstream_header_us", "upstream_us", "tries")
 
 
-def scan_source(source: Source, sink: Sink, program: Program, options: ReadOptions, finish: Callable[[dict[str, Any]], None] | None = None) -> None:
-    """Read the whole ``source`` by ``program``; ``finish`` may change the columns of a batch before they are written."""
-    rows = ScannedRows(program, sink, options, finish)
+def scan_source(source: Source, sink: Sink, program: Program, options: ReadOptions, finish: Finish = lambda _: None, service: Rename = str) -> None:
+    """Read the whole ``source`` by ``program``.
+
+    ``finish`` may change the columns of a batch before they are written, ``service`` the names of services.
+    """
+    rows = ScannedRows(program, sink, options, finish, service)
     for block in source.blocks(sink.too_long):
         rows.read(block)
     rows.end()
@@ -43,12 +48,12 @@ def skip_unwanted(program: Program, options: ReadOptions) -> Program:
 class ScannedRows:
     """Keeps the kernel's tables and buffers across blocks."""
 
-    def __init__(self, program: Program, sink: Sink, options: ReadOptions, finish: Callable[[dict[str, Any]], None] | None = None) -> None:
+    def __init__(self, program: Program, sink: Sink, options: ReadOptions, finish: Finish = lambda _: None, service: Rename = str) -> None:
         from perfaudit.kernels import hashing, scanner, text
 
-        self.sink, self.options, self.finish = sink, options, finish
+        self.sink, self.options, self._finish = sink, options, finish
         self._scanner, self._hashing, self._pad, self._null = scanner, hashing, text.PAD, text.NULL
-        self._patterns = Patterns(options.route_patterns)
+        self._rename: dict[str, Rename] = {"route": Patterns(options.route_patterns).apply, "service": service}
         self._state = scanner.new_state(options.client_key, MAX_ROUTES, MAX_ROUTE)
         self._output = scanner.new_output(_ROWS)
         self._zone = Zone(options.zone)
@@ -117,8 +122,7 @@ class ScannedRows:
         self.sink.parsed(rows)
         if rows:
             columns = self._columns(rows)
-            if self.finish:
-                self.finish(columns)
+            self._finish(columns)
             columns.pop("end_time", None)
             self.sink.write("requests", columns, rows)
         self._output.text_ends[:, 0] = 0
@@ -176,10 +180,9 @@ class ScannedRows:
     def _symbol(self, name: str, table: Any, overflow: str, codes: Array, given: str | None) -> Any:
         import numpy as np
 
-        if name not in self._names or len(self._names[name][0]) <= int(table.counts[0]):
+        if name not in self._names or len(self._names[name][0]) != int(table.counts[0]) + 2:
             texts = [raw.decode("utf-8", "replace") for raw in self._hashing.strings(table)]
-            if name == "route":
-                texts = [self._patterns.apply(text) for text in texts]
+            texts = list(map(self._rename.get(name, str), texts))
             texts += [overflow, given or ""]
             distinct = {text: i for i, text in enumerate(dict.fromkeys(texts))}
             self._names[name] = (texts, np.array([distinct[text] for text in texts], np.int32))

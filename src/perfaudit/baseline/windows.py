@@ -15,7 +15,7 @@ import numpy as np
 from perfaudit.baseline.requests import Grid, eight_bits
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Window, Windows
-from perfaudit.stats.changepoint import segment
+from perfaudit.stats.changepoint import normal_scores, segment
 
 #: Routes that are searched: those that own the most time. Whole-site figures hide single routes.
 ROUTES = 16
@@ -25,6 +25,8 @@ PER_BIN = 6
 LEAST_BINS, MOST_BINS = 20, 180
 #: The least practical departure: what an operator would act on. p50 × 1.3, p95 × 1.5 and 2 ms, or one error in a hundred.
 P50, P95, FLOOR_US, ERRORS = 1.3, 1.5, 2000.0, 0.01
+#: "Extremely slow" is beyond this many times the calm p95, in at least this share of a bin's requests.
+EXTREME, EXTREME_SHARE = 3.0, 0.2
 #: Below this share of request-seconds (or of requests that fail) nothing is a finding (3-problems: relevance).
 RELEVANT = 0.01
 #: A departure that begins with the recording and is over within this share of it is a warm-up.
@@ -152,14 +154,38 @@ def _search(method: str, route: str, cells: Any, grid: Grid, baseline: Window | 
         "errors": np.bincount(bins.of, bins.e, k) / weight,
     }
     best: list[Departure] = []
-    for values in series.values():
-        if float(np.ptp(values)) <= 0:
-            continue
-        starts = segment(values, weight, least=max(3, k // 40))
+    slow = _slow_share(bins, series["level"], k)
+    candidates = [(values, segment(normal_scores(values), least=max(3, k // 40))) for values in series.values() if float(np.ptp(values)) > 0]
+    candidates.append((slow, _episode(slow)))
+    for values, starts in candidates:
         if len(starts) == 1 and baseline is None:
             continue
         best = max(best, _departing(method, route, bins, starts, other, grid, values), key=lambda ds: sum(d.added_seconds + d.added_errors for d in ds))
     return best
+
+
+def _slow_share(bins: _Bins, level: Any, k: int) -> Any:
+    """Per bin, the share of requests that take over EXTREME times the p95 of the calmest third of the bins."""
+    calm = level[bins.of] <= np.quantile(level, 1 / 3)
+    bar = EXTREME * (_quantile(bins.bucket[calm], bins.n[calm], 0.95) + FLOOR_US)
+    return np.bincount(bins.of, bins.n * (bins.bucket > bar), k) / np.bincount(bins.of, bins.n, k)
+
+
+def _episode(slow: Any) -> list[int]:
+    """Starts of segments around one episode: bins full of extremely slow requests that lie together; ``[0]`` when there is none.
+
+    On and off within the episode is no hindrance (a migration that retries). Were ``m`` such bins spread at random over ``k``, all
+    would fall within a stretch of ``h`` with a chance of at most m·(h/k)^(m−1) (scan statistic, Naus 1965).
+    """
+    k, marked = len(slow), np.flatnonzero(slow >= EXTREME_SHARE)
+    m = len(marked)
+    if m < 3:
+        return [0]
+    first, last = int(marked[0]), int(marked[-1])
+    h = last - first + 1
+    if m < 0.4 * h or m * (h / k) ** (m - 1) > 0.001:
+        return [0]
+    return sorted({0, first, last + 1} - {k})
 
 
 def _departing(method: str, route: str, bins: _Bins, starts: list[int], baseline: Any, grid: Grid, values: Any) -> list[Departure]:

@@ -98,7 +98,7 @@ def build(evidence: Evidence, tiers: Tiers, windows: Windows, requests: Requests
     parts: list[Component] = []
     if total.upstream_known:
         spent = evidence.one(
-            f"SELECT sum(greatest(0, duration_us - upstream_us)) / 1e6, sum(least(upstream_us, upstream_connect_us)) / 1e6 FROM requests WHERE {tiers.condition} AND {within(windows.affected)} AND upstream_us IS NOT NULL"
+            f"SELECT sum(greatest(0, duration_us - upstream_us)) / 1e6, sum(least(upstream_us, coalesce(upstream_connect_us, 0))) / 1e6 FROM requests WHERE {tiers.condition} AND {within(windows.affected)} AND upstream_us IS NOT NULL"
         )
         parts.append(Component("edge", float(spent[0] or 0), "access log: request time minus upstream time"))
         parts.append(Component("connection set-up", float(spent[1] or 0), "access log: upstream connect time"))
@@ -130,7 +130,7 @@ def _inner(evidence: Evidence, tiers: Tiers, windows: Windows) -> list[Component
         if tier.requests > 0.9 * outer:  # the same requests seen further in: their time is split by what follows
             continue
         query = f"SELECT sum(duration_us) / 1e6 AS seconds FROM requests WHERE coalesce(service, '') = {quote(tier.service)} AND {within(windows.affected)}"
-        parts.append(Component(f"downstream {tier.service}", float(evidence.one(query)[0] or 0), f"access log of {tier.service}", query=query))
+        parts.append(Component(f"downstream: {tier.service}", float(evidence.one(query)[0] or 0), f"access log of {tier.service}", query=query))
     return parts
 
 

@@ -7,6 +7,7 @@ with autocorrelation, so that a wandering series is not called a series of steps
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -107,3 +108,12 @@ def long_run_variance(x: Any, *, lost: int = 1) -> float:
     phi = min(max(phi + lost * (1 + 3 * max(phi, 0.0)) / n, 0.0), 0.95)
     innovation = x[1:] - phi * x[:-1]
     return float(np.dot(innovation, innovation)) / max(1, n - 1 - lost) / (1 - phi) ** 2
+
+
+def normal_scores(x: Any) -> Series:
+    """Mid-ranks of a series, shape (n,), as normal scores (van der Waerden): heavy tails and unequal variances do no harm."""
+    x = np.asarray(x, np.float64)
+    distinct, position, count = np.unique(x, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(count) - (count - 1) / 2) / (len(x) + 1)
+    normal = NormalDist()
+    return np.array([normal.inv_cdf(float(p)) for p in middle])[position] if len(distinct) else x

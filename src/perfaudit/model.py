@@ -178,7 +178,8 @@ class Finding:
 
     ``share`` says of what in its unit (for example ``share of added request-seconds``). ``added_seconds`` is what the
     verdict compares: user-visible request-seconds that would not have been spent without the problem. ``onset`` is an
-    instant with an interval, where one could be told.
+    instant with an interval, where one could be told. ``explains`` is the share of the window's added time that goes with the
+    problem, the queues behind it included (None: unknown).
     """
 
     problem: str
@@ -186,6 +187,7 @@ class Finding:
     scope: dict[str, str | list[str]]
     share: Measurement
     added_seconds: float = 0.0
+    explains: float | None = None
     type: str = "problem"
     parents: tuple[str, ...] = ()
     confidence: float = 0.0

@@ -34,7 +34,8 @@ def judge(evidence: Evidence, account: TimeAccount, outcomes: dict[str, Outcome]
     """Weigh the findings. ``objective`` is ``kept``, ``broken`` or "" (none given)."""
     findings = [f.with_(confidence=confidence.of(f, _explained(f, account))) for o in outcomes.values() for f in o.findings]
     findings = _with_parents(findings, account)
-    causes = sorted((f for f in findings if f.type == "problem"), key=lambda f: (-_weight(f, account), f.problem))
+    leads = {p for f in findings for p in f.parents}
+    causes = sorted((f for f in findings if f.type == "problem"), key=lambda f: (f.problem not in leads, -_weight(f, account), f.problem))
     symptoms = sorted((f for f in findings if f.type == "symptom"), key=lambda f: (-_weight(f, account), f.problem))
     wanted = _would_change(outcomes, account)
     departed = account.windows.reference is not None and account.requests is not None and _departed(account)
@@ -79,6 +80,8 @@ def _practical(account: TimeAccount) -> bool:
 
 
 def _explained(finding: Finding, account: TimeAccount) -> float | None:
+    if finding.explains is not None:
+        return finding.explains
     return None if account.added_seconds <= 0 else finding.added_seconds / account.added_seconds
 
 
@@ -90,7 +93,7 @@ def _weight(finding: Finding, account: TimeAccount) -> float:
 def _with_parents(findings: list[Finding], account: TimeAccount) -> list[Finding]:
     """A class that only says when stands behind a mechanism that explains the time, and behind one that says more."""
     mechanisms = [f for f in findings if f.problem not in CIRCUMSTANCE and f.type == "problem"]
-    main = max(mechanisms, key=lambda f: _weight(f, account), default=None)
+    main = max(mechanisms, key=lambda f: (_explained(f, account) or 0.0, _weight(f, account)), default=None)
     explains = main is not None and ((_explained(main, account) or 0.0) >= EXPLAINS or (account.added_seconds <= 0 and _owns(main)))
     circumstances = sorted((f for f in findings if f.problem in CIRCUMSTANCE), key=lambda f: CIRCUMSTANCE.index(f.problem))
     leader = main if explains else (circumstances[-1] if circumstances else None)

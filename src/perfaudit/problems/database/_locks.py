@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.evidence.store import Evidence, within
+from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Window, Windows
 from perfaudit.paths.account import TimeAccount, sampled_seconds
 
@@ -181,3 +181,49 @@ def payers(evidence: Evidence, account: TimeAccount, waits: Waits, kind: str) ->
 def _cover(start: Any, stop: Any, begin: Any, ends: Any, slack: int) -> float:
     position = np.searchsorted(begin, start + slack, side="right") - 1
     return float(np.mean((position >= 0) & (ends[np.maximum(position, 0)] >= stop - slack)))
+
+
+def coincidence(evidence: Evidence, account: TimeAccount, waits: Waits, kind: str) -> tuple[float, float] | None:
+    """``(share, chance)``: of the added seconds, the share that lies in requests which overlap a wait, and that by chance.
+
+    A queue for workers or connections behind a lock shows here: its requests are slow exactly while sessions wait. None where
+    nothing was added, or where waits fill the window so that chance says nothing.
+    """
+    keep = waits.kind == kind
+    calm = {(r.method, r.route): r.reference.quantile(0.95) for r in account.routes if r.reference.durations.n >= 20}
+    if not keep.any() or not calm:
+        return None
+    cases = " ".join(f"WHEN method = {quote(m)} AND route = {quote(r)} THEN {int(bar or 0)}" for (m, r), bar in calm.items() if m)
+    if not cases:
+        return None
+    rows = evidence.columns(
+        f"SELECT start, stop, excess FROM (SELECT epoch_us(time) AS start, epoch_us(time) + duration_us AS stop, duration_us - CASE {cases} ELSE NULL END AS excess FROM requests"
+        f" WHERE {account.tiers.condition} AND {within(account.windows.affected)}) WHERE excess > 0 ORDER BY start, stop LIMIT {MOST_REQUESTS}"
+    )
+    begin, end, excess = (np.asarray(rows[k], np.float64) for k in ("start", "stop", "excess"))
+    if len(begin) < 10:
+        return None
+    pad = 500_000
+    first, last = waits.start[keep] - pad, np.maximum(waits.stop, waits.seen)[keep] + pad
+    share = float(np.average(_overlaps(begin, end, first, last), weights=excess))
+    chance = max(float(np.average(_overlaps(begin, end, first + s, last + s), weights=excess)) for s in SHIFTS)
+    return share, chance
+
+
+def _overlaps(begin: Any, end: Any, first: Any, last: Any) -> Any:
+    """For each ``[begin, end]``, whether it overlaps any ``[first, last]``."""
+    order = np.argsort(first, kind="stable")
+    starts, stops = first[order], np.maximum.accumulate(last[order])
+    position = np.searchsorted(starts, end, side="right") - 1
+    return (position >= 0) & (stops[np.maximum(position, 0)] >= begin)
+
+
+def crowded(evidence: Evidence, window: Window, kind: str) -> float | None:
+    """The largest share of the busy client sessions that waited for this kind of lock at one snapshot (None without snapshots)."""
+    if not evidence.has("sessions"):
+        return None
+    (share,) = evidence.one(
+        f"SELECT max(w / n) FROM (SELECT count(*) FILTER (wait_type = 'Lock' AND {_EVENTS[kind]}) AS w, count(*) AS n FROM sessions"
+        f" WHERE {within(window)} AND coalesce(state, '') NOT IN ('idle', '') AND coalesce(backend_type, 'client backend') = 'client backend' GROUP BY time HAVING count(*) >= 3)"
+    )
+    return None if share is None else float(share)

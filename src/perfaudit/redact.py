@@ -18,28 +18,34 @@ NOTE_LENGTH = 2_000
 _LOOK = 4_000
 
 _SECRET = r"(?:passw(?:or)?d|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|auth|session(?:id)?|sid|jwt|csrf|key)"
-_HEADER = re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:key|token|auth)[\w-]*)(\"?\s*[:=]\s*)(?!…)(\"[^\"]*(?:\"|$)|[^\"\r\n]+)")
-_PAIR = re.compile(rf"(?i)([\w.-]*{_SECRET}[\w-]*[\"']?\s*(?:[:=]|\bis\b)\s*)(?:\"(?:[^\"\\]|\\.)*(?:\"|$)|'(?:[^'\\]|\\.)*(?:'|$)|[^\s,;&\"'){{}}\]]+)")
+# Every pattern starts at the beginning of a word or takes what it matched for good (``++``): hostile text costs linear time.
+_HEADER = re.compile(
+    r"(?i)(?<![\w-])((?:proxy-)?authorization|(?:set-)?cookie|x-(?=[\w-]*?(?:key|token|auth))[\w-]++)(\"?\s*+[:=]\s*+)(?!…)(\"[^\"]*+(?:\"|$)|[^\"\r\n]++)"
+)
+_PAIR = re.compile(
+    rf"(?i)(?<![\w.-])(?=[\w.-]*?{_SECRET})([\w.-]++[\"']?\s*+(?:[:=]|is\b)\s*+)"
+    r"(?:\"(?:[^\"\\]|\\.?)*+(?:\"|$)|'(?:[^'\\]|\\.?)*+(?:'|$)|[^\s,;&\"'){}\]]++)"
+)
 _SCHEME = re.compile(r"(?i)\b(bearer|basic|digest)\s+[\w.~+/=-]{4,}")
 _USERINFO = re.compile(r"://[^\s/@\"']+@")
 _QUERY = re.compile(r"\?[^\s\"'<>]+")
-_SINGLE = re.compile(r"'(?:[^'\\]|\\.|'')*(?:'|$)")
-_DOUBLE = re.compile(r"\"((?:[^\"\\]|\\.)*)(\"\s*:|\"|$)")
+_SINGLE = re.compile(r"'(?:[^'\\]|\\.?|'')*+(?:'|$)")
+_DOUBLE = re.compile(r"\"((?:[^\"\\]|\\.?)*+)(\"\s*:|\"|$)")
 _BACK = re.compile(r"`[^`]*(?:`|$)")
 _REQUEST = re.compile(r"[A-Z]{3,16} /[^\s\"']* HTTP/\d(?:\.\d)?|[A-Za-z]{0,3}-?")
 _NAME = re.compile(r"[A-Za-z_][\w.-]{0,40}")
-_EMAIL = re.compile(r"[^\s@<>()\[\]\"',;:=/]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"(?<![^\s@<>()\[\]\"',;:=/])[^\s@<>()\[\]\"',;:=/]++@[\w-]+(?:\.[\w-]+)+")
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\.\d)")
 _IPV6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::|[0-9A-Fa-f]{1,4})(?::?[0-9A-Fa-f]{1,4}){0,6}(?![\w:])|(?<![\w:])::(?:[0-9A-Fa-f]{1,4}:?){1,7}(?![\w:])")
-_CLOCK = re.compile(r"\d{1,2}:\d\d:\d\d")
-_TOKEN = re.compile(r"(?<![\w-])(?=[\w+/=-]*\d)[\w+/=-]{24,}|(?<!\w)[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?!\w)|(?<!\w)(?=[A-Fa-f]*\d)[0-9A-Fa-f]{16,}(?!\w)")
+_CLOCK = re.compile(r"(?:\d{4}:)?\d{1,2}:\d\d:\d\d")
+_TOKEN = re.compile(r"(?<![\w+=-])(?=[\w+=-]*?\d)[\w+=-]{24,}+|(?<!\w)[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?!\w)|(?<!\w)(?=[A-Fa-f]*\d)[0-9A-Fa-f]{16,}(?!\w)")
 _DIGITS = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 _EPOCH = re.compile(r"1\d{9}(?:\d{3}){0,2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 _PLAIN_KEYS = r"(?:err|error|reason|code|status|state|type|method|level|event|op|operation|component|phase)"
 _VALUE = re.compile(rf"(?<![\w.-])(?!(?i:{_PLAIN_KEYS})=)([A-Za-z_][\w.-]*)=(?!…)[^\s,;)\]}}]+")
-_WORD = re.compile(r"[^\W\d]*\d(?:[\w.:-]*\w)?")
+_WORD = re.compile(r"(?<!\w)[^\W\d]*+\d(?:[\w.:-]*\w)?")
 _REPEAT = re.compile(r"…(?:(?:, ?|[./: +-]?)…)+")
 _SPACE = re.compile(r"\s+")
 
@@ -99,7 +105,7 @@ def template(message: str) -> str:
 
 
 #: In prose an apostrophe inside a word (can't, it's) opens nothing.
-_SINGLE_WORD = re.compile(r"(?<!\w)'(?:[^'\\]|\\.|''|(?<=\w)'(?=\w))*(?:'|$)|[‘“][^’”]*(?:[’”]|$)")
+_SINGLE_WORD = re.compile(r"(?<!\w)'(?:[^'\\]|\\.?|''|(?<=\w)'(?=\w))*+(?:'|$)|[‘“][^’”]*(?:[’”]|$)")
 
 _SECRET_NAME = re.compile(rf"(?i)(?:^|[_.-]){_SECRET}(?:$|[_.-])|passw|secret|token|cookie|authorization|credential")
 _PERSON_NAME = re.compile(r"(?i)e?mail|client|remote|visitor|forwarded|user_?(?:agent|name|id)|^user$|^author|^actor$|session")

@@ -20,6 +20,8 @@ _SHAPE = ("Node Type", "Strategy", "Join Type", "Operation", "Relation Name", "I
 _DROPPED = frozenset({"Query Text", "Query Parameters", "Query Identifier", "Settings"})
 #: Deeper trees are cut: a real plan has tens of levels.
 _DEPTH = 200
+#: What is looked at of a line of a text plan.
+_LINE = 2_000
 #: A node of a text plan: ``  ->  Index Scan using i on t a  (cost=0.1..2.3 rows=4 width=5) (actual time=0.1..0.2 rows=1 loops=1)``.
 _NODE = re.compile(r"^(?P<indent>\s*)(?:->\s+)?(?P<what>[A-Z][^(]*?)\s+\((?:cost=(?P<startup>[\d.]+)\.\.(?P<total>[\d.]+) rows=(?P<rows>\d+) width=(?P<width>\d+)\)|(?=actual))"
                    r"(?:\s*\((?:actual (?:time=(?P<first>[\d.]+)\.\.(?P<last>[\d.]+) )?rows=(?P<got>[\d.]+) loops=(?P<loops>\d+)|never executed)\))?")  # fmt: skip
@@ -95,11 +97,11 @@ def _outline(node: dict[str, Any], depth: int) -> list[str]:
 
 def _text_plan(body: str) -> tuple[str, dict[str, Any]]:
     lines = body.split("\n")
-    first = next((i for i, line in enumerate(lines) if _NODE.match(line)), len(lines))
+    first = next((i for i, line in enumerate(lines) if _NODE.match(line[:_LINE])), len(lines))
     root: dict[str, Any] = {}
     above: list[tuple[int, dict[str, Any]]] = []
     for line in lines[first:]:
-        if match := _NODE.match(line):
+        if match := _NODE.match(line[:_LINE]):
             node = _text_node(match)
             indent = len(match["indent"])
             while above and above[-1][0] >= indent:

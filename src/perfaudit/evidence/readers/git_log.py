@@ -26,6 +26,8 @@ TABLES = ("events",)
 
 #: Files of a commit that are kept by name.
 FILES = 50
+#: What is looked at of a line.
+_LOOK = 2_000
 _COMMIT = re.compile(r"commit ([0-9a-f]{7,64})(?: .*)?$")
 _HEADER = re.compile(r"(Author|AuthorDate|Commit|CommitDate|Date|Merge):\s+(.*)")
 _RAW = re.compile(r"(\d{9,11}) [+-]\d{4}$")
@@ -63,7 +65,7 @@ def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOption
     commit: _Commit | None = None
     for offset, raw in source.lines(sink.too_long):
         sink.lines()
-        line = raw.decode("utf-8", "replace")
+        line = raw[:_LOOK].decode("utf-8", "replace")
         if match := _COMMIT.match(line):
             _finish(commit, rows, sink)
             commit = _Commit(match[1], offset, raw)

@@ -80,6 +80,22 @@ def test_time_ticks_are_round_at_every_length(interval: int, first: str) -> None
     assert first in ticks[0][1]
 
 
+def test_a_long_empty_stretch_breaks_the_axis() -> None:
+    counts = [5.0] * 20 + [0.0] * 60 + [5.0] * 20
+    gaps = charts.long_gaps(counts, GRID.start, 10.0)
+    assert gaps == ((GRID.start + 200, GRID.start + 800),)
+    grid = Grid(GRID.start, 10.0, 100, gaps)
+    plain = Grid(GRID.start, 10.0, 100)
+    assert grid.x(grid.start) == plain.x(plain.start)
+    assert grid.x(grid.end) == plain.x(plain.end)
+    assert grid.x(GRID.start + 800) - grid.x(GRID.start + 200) == pytest.approx(0.03 / 1.03 * (charts.WIDTH - 64 - 52))
+    assert [grid.x(t) for t in range(10)] == sorted(grid.x(t) for t in range(10))
+    assert not [t for t, _ in charts.time_ticks(grid) if gaps[0][0] < t < gaps[0][1]]
+    svg = charts.line_chart([Line("p95", [v or None for v in counts], "p95")], grid, title="t", desc="d")
+    assert len([r for r in parse(svg).iter("rect") if r.attrib["class"] == "gap"]) == 1
+    assert charts.long_gaps([1.0, 0.0, 1.0] * 10, 0.0, 1.0) == ()
+
+
 def test_thinning_keeps_the_largest_and_never_averages() -> None:
     values: list[float | None] = [1.0] * 2000
     values[777] = 99.0

@@ -30,6 +30,11 @@ def test_numbers_carry_their_unit(value: float | None, unit: str, said: str) -> 
     assert text.number(value, unit) == said
 
 
+@pytest.mark.parametrize(("value", "said"), [(0.5, "0.50 s"), (80, "80 s"), (120, "2 min"), (5400, "90 min"), (27_000, "7.5 h"), (604_800, "7 days")])
+def test_stretches_of_time(value: float, said: str) -> None:
+    assert text.stretch(value) == said
+
+
 def test_a_share_says_of_what() -> None:
     assert text.measured(m(0.63, "share of added request-seconds")) == "63 % of added request-seconds"
     assert text.measured(m(None, "share of requests")) == "–"

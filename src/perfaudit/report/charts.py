@@ -8,13 +8,14 @@ escaped; every chart has a title and a description for screen readers; a value o
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from itertools import pairwise
 
-from perfaudit.report.text import cut, duration, percent, plain
+from perfaudit.report.text import cut, duration, percent, plain, stretch
 
 Points = Sequence[float | None]
 
@@ -25,6 +26,8 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 MAX_POINTS = 500
 MAX_COLUMNS = 250
 MAX_MARKS = 40
+#: A stretch without a value is drawn as a break where it takes more than this share of the axis; the break takes ``BREAK``.
+LONG_GAP, BREAK = 0.15, 0.03
 HEAT_LEVELS = 7
 
 
@@ -57,11 +60,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class Grid:
-    """A regular time axis: first instant (seconds since the epoch), seconds per interval, number of intervals."""
+    """A regular time axis: first instant (seconds since the epoch), seconds per interval, number of intervals.
+
+    ``skipped`` are stretches that hold nothing, in order; each is drawn as a narrow break of the axis.
+    """
 
     start: float
     interval: float
     n: int
+    skipped: tuple[tuple[float, float], ...] = ()
 
     @property
     def end(self) -> float:
@@ -70,7 +77,16 @@ class Grid:
 
     def x(self, time: float, left: float = _LEFT, width: float = WIDTH - _LEFT - _RIGHT) -> float:
         """The abscissa of an instant, kept inside the plot."""
-        return left + width * min(1.0, max(0.0, (time - self.start) / (self.end - self.start or 1.0)))
+        return left + width * min(1.0, max(0.0, self._drawn(time) / (self._drawn(self.end) or 1.0)))
+
+    def _drawn(self, time: float) -> float:
+        """Seconds of axis up to ``time``: a skipped stretch counts as :data:`BREAK` of what is not skipped."""
+        short = BREAK * (self.end - self.start - sum(b - a for a, b in self.skipped))
+        return time - self.start - sum((1 - short / (b - a)) * (min(time, b) - a) for a, b in self.skipped if time > a and b - a > short)
+
+    def hides(self, time: float) -> bool:
+        """Whether ``time`` lies inside a break of the axis."""
+        return any(a < time < b for a, b in self.skipped)
 
 
 @dataclass(frozen=True)
@@ -127,6 +143,11 @@ def number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
+def milliseconds(value: float) -> str:
+    """A tick in milliseconds: ``100 ms``, ``1 s``."""
+    return re.sub(r"\.0+(?= )", "", duration(value))
+
+
 def label(x: float, y: float, text: str, css: str = "", anchor: str = "start") -> str:
     """A text element; the text is cleaned and escaped."""
     return f'<text x="{number(x)}" y="{number(y)}" class="{css}" text-anchor="{anchor}">{escape(plain(text))}</text>'
@@ -146,13 +167,22 @@ def thin(values: Points, limit: int = MAX_POINTS) -> list[float | None]:
     return [max((v for v in values[i : i + group] if v is not None), default=None) for i in range(0, len(values), group)]
 
 
+def long_gaps(values: Points, start: float, interval: float) -> tuple[tuple[float, float], ...]:
+    """Stretches of the axis in which no interval has a value, each longer than :data:`LONG_GAP` of the axis."""
+    empty = [not value for value in values]
+    return tuple(
+        (start + first * interval, start + last * interval) for first, last, gap in _runs(empty) if gap and last - first > LONG_GAP * len(values)
+    )  # fmt: skip
+
+
 def time_ticks(grid: Grid, about: int = 8) -> list[tuple[float, str]]:
     """Round instants inside the grid with their labels (UTC)."""
-    wanted = (grid.end - grid.start) / about
+    wanted = (grid.end - grid.start - sum(b - a for a, b in grid.skipped)) / about
     step = next((s for s in _STEPS if s >= wanted), _STEPS[-1] * math.ceil(wanted / _STEPS[-1]))
     form = "%H:%M:%S" if step < 60 else "%H:%M" if step < 86400 else "%b %d"
     first = math.ceil(grid.start / step) * step
-    return [(t, datetime.fromtimestamp(t, UTC).strftime(form)) for t in range(int(first), math.floor(grid.end) + 1, int(step))]
+    times = range(int(first), math.floor(grid.end) + 1, int(step))
+    return [(t, datetime.fromtimestamp(t, UTC).strftime(form)) for t in times if not grid.hides(t)]
 
 
 def _frame(grid: Grid, scale: Scale, top: float, bottom: float, form: Callable[[float], str], *, times: bool, about: int = 4) -> Iterator[str]:
@@ -162,9 +192,17 @@ def _frame(grid: Grid, scale: Scale, top: float, bottom: float, form: Callable[[
         yield f'<path class="grid" d="M{_LEFT} {number(y)}H{right}"/>' + label(_LEFT - 8, y + 4, form(tick), "tick", "end")
     yield f'<path class="axis" d="M{_LEFT} {number(bottom)}H{right}"/>'
     if times:
+        previous = -math.inf
         for t, name in time_ticks(grid):
             x = grid.x(t)
+            if x - previous < 48:
+                continue
+            previous = x
             yield f'<path class="axis" d="M{number(x)} {number(bottom)}v5"/>' + label(x, bottom + 18, name, "tick", "middle")
+    for begin, end in grid.skipped:
+        left, wide = grid.x(begin), grid.x(end) - grid.x(begin)
+        yield f'<rect class="gap" x="{number(left)}" y="{number(top)}" width="{number(wide)}" height="{number(bottom - top + 1)}"><title>nothing for {stretch(end - begin)}</title></rect>'
+        yield label(left + wide / 2, bottom + 4, "//", "tick", "middle")
 
 
 def _bands(grid: Grid, bands: Sequence[Band], top: float, bottom: float) -> Iterator[str]:
@@ -202,10 +240,11 @@ def _path(grid: Grid, scale: Scale, values: Points, left: float = _LEFT, width: 
     step = (grid.end - grid.start) / (len(values) or 1)
     parts, pen = [], False
     for i, value in enumerate(values):
-        if value is None or not math.isfinite(value):
+        time = grid.start + (i + 0.5) * step
+        if value is None or not math.isfinite(value) or grid.hides(time):
             pen = False
             continue
-        x = number(grid.x(grid.start + (i + 0.5) * step, left, width))
+        x = number(grid.x(time, left, width))
         alone = not pen and (i + 1 == len(values) or values[i + 1] is None)
         parts.append(f"{'L' if pen else 'M'}{x} {number(scale.y(value))}{'h1' if alone else ''}")
         pen = True
@@ -214,7 +253,7 @@ def _path(grid: Grid, scale: Scale, values: Points, left: float = _LEFT, width: 
 
 def line_chart(
     lines: Sequence[Line], grid: Grid, *, title: str, desc: str, bands: Sequence[Band] = (), marks: Sequence[Mark] = (), log: bool = True, height: float = 320,
-    form: Callable[[float], str] = duration, named: bool = True,
+    form: Callable[[float], str] = milliseconds, named: bool = True,
 ) -> str:  # fmt: skip
     """Lines over time with shaded windows and marked events. ``named`` also writes the names of bands and marks. "" without a value."""
     top, bottom = (_TOP + 14 if named and marks else 12), height - _BOTTOM
@@ -255,7 +294,7 @@ def heat_map(counts: Sequence[Sequence[int]], bounds: Sequence[float], grid: Gri
     top, bottom = 12.0, height - _BOTTOM
     scale = Scale(max(bounds[first], 1e-3), bounds[last], top, bottom, log=True)
     most = max(max(column) for column in columns)
-    body = list(_frame(grid, scale, top, bottom, duration, times=True))
+    body = list(_frame(grid, scale, top, bottom, milliseconds, times=True))
     step = (grid.end - grid.start) / len(columns)
     edges = [number(grid.x(grid.start + i * step)) for i in range(len(columns) + 1)]
     heights = [number(scale.y(max(b, 1e-3))) for b in bounds]
@@ -281,6 +320,7 @@ def _level(count: int, most: int) -> int:
 
 
 def _runs(levels: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """``(first, past the last, value)`` of each run of equal values."""
     cuts = [0, *(i for i in range(1, len(levels)) if levels[i] != levels[i - 1]), len(levels)]
     return ((begin, end, levels[begin]) for begin, end in pairwise(cuts))
 
@@ -333,6 +373,6 @@ def small_multiple(values: Points, grid: Grid, scale: Scale, *, title: str, desc
         body.append(f'<rect class="{band.css}" x="{number(begin)}" y="{number(scale.top)}" width="{number(end - begin)}" height="{number(scale.bottom - scale.top)}"/>')
     ticks = scale.ticks()
     for tick in (ticks[0], ticks[len(ticks) // 2], ticks[-1]) if len(ticks) > 2 else ticks:
-        body.append(f'<path class="grid" d="M{number(left)} {number(scale.y(tick))}H{number(width - 6)}"/>' + label(left - 6, scale.y(tick) + 4, duration(tick), "tick", "end"))
+        body.append(f'<path class="grid" d="M{number(left)} {number(scale.y(tick))}H{number(width - 6)}"/>' + label(left - 6, scale.y(tick) + 4, milliseconds(tick), "tick", "end"))
     body.append(f'<path class="line {css}" d="{_path(grid, scale, thin(values, 250), left, width - left - 6)}"/>')
     return figure(body, width=width, height=scale.bottom + 6, title=title, desc=desc)

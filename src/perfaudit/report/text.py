@@ -92,6 +92,14 @@ def seconds(value: float) -> str:
     return f"{value:,.0f} s" if abs(value) >= 10 else f"{significant(value, 2)} s"
 
 
+def stretch(value: float) -> str:
+    """A stretch of time in seconds as people say it: ``80 s``, ``45 min``, ``7.5 h``, ``3 days``."""
+    for unit, name in ((86400, "days"), (3600, "h"), (60, "min")):
+        if value >= 2 * unit:
+            return f"{value / unit:,.1f}".removesuffix(".0") + f" {name}"
+    return seconds(value)
+
+
 def percent(share: float) -> str:
     """A share 0–1: ``63 %``, ``4.1 %``, ``0.05 %``; never rounds something to nothing or almost all to all."""
     p = share * 100

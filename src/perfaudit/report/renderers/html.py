@@ -109,7 +109,9 @@ class _Page:
     # ---------------------------------------------------------------- time
 
     def _grid(self, series: Mapping[str, Any], points: int) -> charts.Grid:
-        return charts.Grid(_seconds(series["start"]), float(series["interval_s"]), points)
+        start, interval = _seconds(series["start"]), float(series["interval_s"])
+        counts = self.baseline.get("series", {}).get("count") or []
+        return charts.Grid(start, interval, points, charts.long_gaps(counts, start, interval) if len(counts) == points else ())
 
     def _bands(self) -> list[charts.Band]:
         windows = self.result.get("windows", {})
@@ -146,10 +148,13 @@ class _Page:
                 out.append((title, _safe(svg)))
         return out
 
-    def thinned(self) -> str:
-        """What the chart leaves out, "" where it shows every interval."""
-        n = len(self.baseline.get("series", {}).get("p95_ms", []))
-        return f"{n:,} intervals drawn as the largest of each {-(-n // charts.MAX_POINTS)}." if n > charts.MAX_POINTS else ""
+    def left_out(self) -> str:
+        """What the charts leave out, "" where they show every interval."""
+        series = self.baseline.get("series", {})
+        n = len(series.get("p95_ms", []))
+        said = f"{n:,} intervals drawn as the largest of each {-(-n // charts.MAX_POINTS)}. " if n > charts.MAX_POINTS else ""
+        gaps = self._grid(series, n).skipped if series else ()
+        return said + "".join(f"Nothing was recorded for {text.stretch(b - a)}: the axis is broken there. " for a, b in gaps)
 
     def heat(self) -> Any:
         """Requests by time and duration."""

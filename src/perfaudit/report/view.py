@@ -6,7 +6,7 @@ and escapes them for its format.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,17 +14,27 @@ from perfaudit.report import text
 
 STATUS = {"constraint": "Constraint", "healthy": "Healthy", "insufficient-evidence": "Insufficient evidence"}
 
+PERCENTILES = ("p50", "p90", "p95", "p99", "p999", "max")
+
 #: Components of the account of time that another machine, worker or connection can shrink: waiting for one of those.
 _SCALABLE = ("queue for a worker", "CPU waiting or throttled", "pool wait")
 
 
+Part = tuple[str, Mapping[str, Any] | None]
+"""A piece of a sentence, with the measurement where it is one."""
+
+
 @dataclass(frozen=True)
 class Fact:
-    """A labelled statement about the verdict; ``measurement`` where one number carries it."""
+    """A labelled statement about the verdict, in pieces, so that a renderer can link each number to its query."""
 
     label: str
-    text: str
-    measurement: Mapping[str, Any] | None = None
+    parts: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """The whole statement."""
+        return "".join(said for said, _ in self.parts)
 
 
 @dataclass(frozen=True)
@@ -107,48 +117,60 @@ def event_name(event: Mapping[str, Any]) -> str:
     return " ".join(str(part) for part in (event["kind"], event.get("service"), name, event.get("version"), event.get("commit")) if part)
 
 
+def _number(quantity: Any, unit: str = "") -> list[Part]:
+    """A number, then its interval in brackets."""
+    between = text.interval(quantity)
+    return [(text.measured(quantity, unit), quantity if isinstance(quantity, Mapping) else None), *([(f" ({between})", None)] if between else [])]
+
+
+#: Key of ``impact`` → what stands before and after the number.
 _IMPACT = (
-    ("share_of_requests", "{}"),
-    ("requests", "{}"),
-    ("clients", "{}"),
-    ("seconds_lost", "{} lost"),
-    ("budget_spent", "{} of the error budget"),
-    ("cost", "cost {}"),
+    ("share_of_requests", "", ""),
+    ("requests", "", ""),
+    ("clients", "", ""),
+    ("seconds_lost", "", " lost"),
+    ("budget_spent", "", " of the error budget"),
+    ("cost", "cost ", ""),
 )
 
 
-def impact(verdict: Mapping[str, Any]) -> str:
+def impact(verdict: Mapping[str, Any]) -> list[Part]:
     """``objective broken · 12 % of requests · 518 s lost``."""
     known = verdict.get("impact", {})
-    said = [f"objective {known['objective']}"] if known.get("objective") else []
-    said += [form.format(text.measured(known[key])) for key, form in _IMPACT if text.value_of(known.get(key)) is not None]
-    return " · ".join(said)
+    said: list[Part] = [(f"objective {known['objective']}", None)] if known.get("objective") else []
+    for key, before, after in _IMPACT:
+        if text.value_of(known.get(key)) is not None:
+            said += [((" · " if said else "") + before, None), (text.measured(known[key]), known[key]), (after, None)]
+    return [part for part in said if part[0]]
 
 
-def predicted(what_if: Mapping[str, Any]) -> str:
+def predicted(what_if: Mapping[str, Any]) -> list[Part]:
     """``p95 246 ms (231–290 ms); then capped by the payment call``."""
-    said = []
-    for name, quantity in (what_if.get("duration_ms") or {}).items():
-        between = text.interval(quantity)
-        said.append(f"{name} {text.measured(quantity, 'ms')}" + (f" ({between})" if between else ""))
-    line = ", ".join(said)
-    cap = what_if.get("capped_by")
-    return f"{line}{'; then capped by ' if line else 'capped by '}{cap}" if cap else line
+    durations = what_if.get("duration_ms") or {}
+    said: list[Part] = []
+    for name in (name for name in PERCENTILES if name in durations):
+        said += [(f"{', ' if said else ''}{name} ", None), *_number(durations[name], "ms")]
+    if cap := what_if.get("capped_by"):
+        said.append((f"{'; then ' if said else ''}capped by {cap}", None))
+    return said
+
+
+def prediction(what_if: Mapping[str, Any]) -> str:
+    """:func:`predicted` as one text."""
+    return "".join(said for said, _ in predicted(what_if))
 
 
 def facts(result: Mapping[str, Any]) -> list[Fact]:
     """The verdict as labelled lines, in the order in which a person asks."""
     verdict = result["verdict"]
-    share = verdict.get("share")
-    between = text.interval(share)
-    rows = [
-        Fact("Share", text.measured(share) + (f" ({between})" if between else "") if share else "", share),
-        Fact("Since", since(verdict)),
-        Fact("Impact", impact(verdict)),
-        Fact("Decision", verdict["decision"]),
-        Fact("Predicted", predicted(verdict.get("predicted", {}))),
-    ]
-    return [row for row in rows if row.text]
+    rows: dict[str, list[Part]] = {
+        "Share": _number(verdict["share"]) if verdict.get("share") else [],
+        "Since": [(since(verdict), None)],
+        "Impact": impact(verdict),
+        "Decision": [(verdict["decision"], None)],
+        "Predicted": predicted(verdict.get("predicted", {})),
+    }
+    return [fact for fact in (Fact(label, tuple(parts)) for label, parts in rows.items()) if fact.text]
 
 
 def options(result: Mapping[str, Any]) -> list[Option]:
@@ -168,7 +190,7 @@ def _act(result: Mapping[str, Any]) -> Option:
     fix = (lead(result).get("fixes") or [{}])[0]
     notes = tuple(f"{label} {fix[key]}" for key, label in (("effort", "effort"), ("risk", "risk")) if fix.get(key))
     notes += ("reversible" if fix["reversible"] else "hard to reverse",) if "reversible" in fix else ()
-    brings = predicted(verdict.get("predicted", {})) or fix.get("impact") or "Not predicted: no what-if could be computed from this evidence."
+    brings = prediction(verdict.get("predicted", {})) or fix.get("impact") or "Not predicted: no what-if could be computed from this evidence."
     return Option("Fix", fix.get("action") or verdict["decision"], brings, notes, favoured=True)
 
 
@@ -261,14 +283,3 @@ def quality(result: Mapping[str, Any]) -> str:
     ignored = len(result.get("not_read", []))
     return said + (f"; {text.plural(ignored, 'file')} not read" if ignored else "")
 
-
-def measurements(node: Any) -> Iterator[Mapping[str, Any]]:
-    """Every mapping with a query inside ``node``, in document order."""
-    if isinstance(node, Mapping):
-        if isinstance(node.get("query"), str):
-            yield node
-        for child in node.values():
-            yield from measurements(child)
-    elif isinstance(node, list):
-        for child in node:
-            yield from measurements(child)

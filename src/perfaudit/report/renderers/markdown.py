@@ -27,12 +27,12 @@ class Raw(str):
 
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-_LIST_MARKER = re.compile(r"^(\d*)([-+=.)])(?=[-=\s]|$)")
+_LIST_MARKER = re.compile(r"^(\s*\d*)([-+=.)])(?=[-=\s]|$)")
 
 
 def inline(value: object) -> Raw:
     """Text in which no Markdown, HTML, link, mention or formula acts; one line."""
-    said = text.plain(value).strip().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    said = text.plain(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     said = _LIST_MARKER.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", said))
     return Raw(said.replace("://", ":&#47;&#47;").replace("www.", "www&#46;").replace("@", "&#64;"))
 
@@ -54,6 +54,10 @@ def block(value: object, language: str = "") -> Raw:
     return Raw(f"{fence}{language}\n{said}\n{fence}")
 
 
+def _reference(query: int) -> str:
+    return f" [q{query}](#queries)" if query else ""
+
+
 def render(result: Mapping[str, Any]) -> str:
     """The Markdown report of a result."""
     queries = view.Queries()
@@ -61,16 +65,19 @@ def render(result: Mapping[str, Any]) -> str:
     def cited(quantity: Any, unit: str = "") -> Raw:
         said, between = inline(text.measured(quantity, unit)), inline(text.interval(quantity))
         number = queries.cite(quantity.get("query")) if isinstance(quantity, Mapping) else 0
-        return Raw(f"{said}{f' ({between})' if between else ''}{f' [q{number}](#queries)' if number else ''}")
+        return Raw(f"{said}{f' ({between})' if between else ''}{_reference(number)}")
+
+    def stated(fact: view.Fact) -> Raw:
+        return Raw("".join(inline(said) + _reference(queries.cite(m.get("query")) if m else 0) for said, m in fact.parts))
 
     def number(quantity: Any, unit: str = "") -> Raw:
         return inline(text.number(text.value_of(quantity), quantity.get("unit", unit) if isinstance(quantity, Mapping) else unit))
 
     page = _template().render(
         r=result, verdict=result["verdict"], audit=result["audit"], baseline=result.get("baseline", {}), windows=result.get("windows", {}),
-        lead=view.lead(result), view=view, text=text, cited=cited, number=number, queries=queries, top=TOP_ROUTES,
+        lead=view.lead(result), view=view, text=text, cited=cited, stated=stated, number=number, queries=queries, top=TOP_ROUTES,
     )  # fmt: skip
-    return re.sub(r"\n{3,}", "\n\n", page).strip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", page)).strip() + "\n"
 
 
 @cache

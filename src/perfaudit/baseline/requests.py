@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -247,6 +248,16 @@ class Grid:
     def window(self, first: int, last: int) -> Window:
         """The window of the bins ``first`` … ``last`` (inclusive)."""
         return Window(self.start + first * self.step * 1_000_000, self.start + (last + 1) * self.step * 1_000_000)
+
+
+def gaps(count: Any, grid: Grid) -> list[Window]:
+    """Stretches without requests that the arrival rate makes implausible: odds under one in a million (Poisson)."""
+    used = np.flatnonzero(count)
+    if len(used) < 2:
+        return []
+    typical = float(np.median(count[used]))
+    least = max(1, math.ceil(14 / max(typical, 0.1)))  # exp(-14) < 1e-6
+    return [grid.window(int(a) + 1, int(b) - 1) for a, b in zip(used[:-1], used[1:], strict=True) if b - a - 1 >= least]
 
 
 def eight_bits(column: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from perfaudit.baseline.requests import Grid, RouteRow, Series, series
+from perfaudit.baseline.requests import Grid, RouteRow, Series, gaps, series
 from perfaudit.evidence.store import Evidence, quote
 from perfaudit.model import Window, iso
 
@@ -43,7 +42,8 @@ def build(evidence: Evidence, condition: str, span: Window, routes: list[RouteRo
     grid = grid_for(span)
     whole = series(evidence, condition, grid)
     shape = Shape(counts=whole.count, grid=grid)
-    shape.covered_seconds, shape.gaps = _coverage(whole, span)
+    shape.gaps = gaps(whole.count, grid)
+    shape.covered_seconds = max(1e-6, span.seconds - sum(g.seconds for g in shape.gaps))
     shape.series = {
         "interval_s": grid.step,
         "start": iso(grid.start),
@@ -88,19 +88,6 @@ def in_flight(whole: Series) -> list[float]:
         keep = rest > 1
         at, n, rest = at[keep], n[keep], rest[keep]
     return [float(v) for v in (out[:bins] / step)]
-
-
-def _coverage(whole: Series, span: Window) -> tuple[float, list[Window]]:
-    """Seconds that hold requests, and the gaps: empty stretches that the rate makes implausible."""
-    used = np.flatnonzero(whole.count)
-    if not len(used):
-        return 0.0, []
-    step = whole.grid.step
-    typical = float(np.median(whole.count[used]))
-    # P(no arrival in k bins) = exp(-typical·k): a gap is what has odds under one in a million.
-    least = max(1, math.ceil(14 / max(typical, 0.1)))
-    gaps = [whole.grid.window(int(a) + 1, int(b) - 1) for a, b in zip(used[:-1], used[1:], strict=True) if b - a - 1 >= least]
-    return max(1e-6, span.seconds - sum(g.seconds for g in gaps)) if step else 0.0, gaps
 
 
 def _heatmap(whole: Series) -> dict[str, Any]:

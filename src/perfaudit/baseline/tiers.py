@@ -100,7 +100,39 @@ def _contained(evidence: Evidence, inner: Tier, outer: Tier, samples: dict[str, 
     slack = 1_000_000 if _whole_seconds(small["stop"]) or _whole_seconds(large["stop"]) else 3_000
     ends = np.maximum.accumulate(large["stop"])
     chance = max(_covered(start + shift, stop + shift, large["start"], ends, slack) for shift in (-7_300_000, 11_900_000))
-    return _covered(start, stop, large["start"], ends, slack) - chance
+    covered = _covered(start, stop, large["start"], ends, slack) - chance
+    return covered if slack < 1_000_000 else max(covered, _in_step(evidence, inner, outer))
+
+
+def _in_step(evidence: Evidence, inner: Tier, outer: Tier) -> float:
+    """Where times are whole seconds: how much more than by chance the calls of ``inner`` rise and fall with a slower route of ``outer``."""
+    first, last = max(inner.first, outer.first), min(inner.last, outer.last)
+    bins = (last - first) // 2_000_000
+    if bins < 15:
+        return 0.0
+    def counts(where: str) -> np.ndarray[Any, Any]:
+        rows = evidence.rows(f"SELECT (epoch_us(time + to_microseconds(coalesce(duration_us, 0))) - {first}) // 2000000 AS b, count(*) FROM requests WHERE {where} GROUP BY 1")
+        out = np.zeros(bins)
+        for b, n in rows:
+            if 0 <= b < bins:
+                out[int(b)] = n
+        return out
+    own = counts(f"coalesce(service, '') = {quote(inner.service)}")
+    best = 0.0
+    for (route,) in evidence.rows(
+        f"SELECT route FROM requests WHERE coalesce(service, '') = {quote(outer.service)} AND route IS NOT NULL GROUP BY 1 HAVING avg(duration_us) >= {inner.seconds / max(1, inner.requests) * 1e6} ORDER BY count(*) DESC LIMIT 10"
+    ):
+        theirs = counts(f"coalesce(service, '') = {quote(outer.service)} AND route = {quote(str(route))}")
+        shifts = [_correlation(own[k:], theirs[:-k]) for k in (4, 5, 6, 7)] + [_correlation(own[:-k], theirs[k:]) for k in (4, 5, 6, 7)]
+        best = max(best, _correlation(own, theirs) - max(0.0, *shifts))
+    return best
+
+
+def _correlation(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
+    a, b = np.diff(a), np.diff(b)  # levels that drift together say nothing
+    if len(a) < 8 or a.std() == 0 or b.std() == 0:
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1])
 
 
 def _covered(start: np.ndarray[Any, Any], stop: np.ndarray[Any, Any], outer: np.ndarray[Any, Any], ends: np.ndarray[Any, Any], slack: int) -> float:

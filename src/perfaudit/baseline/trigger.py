@@ -8,8 +8,8 @@ from typing import Any
 from perfaudit.evidence.store import Evidence
 from perfaudit.model import Windows, iso
 
-#: Kinds that change what runs. A commit is not a deploy: it runs only later.
-CHANGES = frozenset({"deploy", "deployment", "release", "rollout", "rollback", "config", "configuration", "flag", "feature-flag", "feature_flag", "migration", "change", "upgrade", "scale"})
+#: Kinds that change what runs. A commit counts where no deploy is recorded: teams that deploy each commit have only these.
+CHANGES = frozenset({"deploy", "deployment", "release", "rollout", "rollback", "config", "configuration", "flag", "feature-flag", "feature_flag", "migration", "change", "upgrade", "scale", "commit"})
 #: An event counts this long before the earliest beginning: a deploy takes time to roll out and to warm up, seconds.
 LEAD = 5.0
 
@@ -27,6 +27,8 @@ class Event:
 
     def words(self) -> str:
         """``deploy of shop 1.4.2``."""
+        if self.kind == "commit":
+            return f"commit {self.commit[:12]}"
         what = " ".join(p for p in (self.service, self.version or self.name or self.commit[:12]) if p)
         return f"{self.kind} of {what}" if what else self.kind
 
@@ -38,7 +40,7 @@ class Event:
 
 
 def candidates(evidence: Evidence, windows: Windows) -> list[Event]:
-    """Events in the interval in which the affected window began, oldest first.
+    """Events in the interval in which the affected window began, oldest first; commits only where there is nothing else.
 
     With a separate baseline and no beginning inside the recording, the interval lies between the two.
     """
@@ -51,6 +53,7 @@ def candidates(evidence: Evidence, windows: Windows) -> list[Event]:
     else:
         return []
     rows = evidence.rows(
-        f"SELECT epoch_us(time), kind, service, name, version, commit FROM events WHERE epoch_us(time) BETWEEN {int(low - LEAD * 1e6)} AND {high} AND kind <> 'commit' ORDER BY time, kind, service, version"
+        f"SELECT epoch_us(time), kind, service, name, version, commit FROM events WHERE epoch_us(time) BETWEEN {int(low - LEAD * 1e6)} AND {high} ORDER BY time, kind, service, version"
     )
-    return [Event(t, *(str(v or "") for v in rest)) for t, *rest in rows]
+    found = [Event(t, *(str(v or "") for v in rest)) for t, *rest in rows]
+    return [e for e in found if e.kind != "commit"] or found

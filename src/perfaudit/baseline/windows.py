@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.baseline.requests import Grid, eight_bits
+from perfaudit.baseline.requests import Grid, eight_bits, gaps
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Window, Windows
 from perfaudit.stats.changepoint import normal_scores, segment
@@ -69,10 +69,30 @@ def find(
         return Windows(whole, calm, baseline, "baseline" if baseline else "none", None, notes)
     first = max(real, key=lambda d: (d.added_errors + d.added_seconds, d.added_seconds))
     affected = _together(real, first)
-    reference = baseline or first.calm or _rest(whole, affected)
+    holes = _holes(evidence, condition, whole)
+    affected = _without(affected, holes) or affected
+    reference = baseline or _without(first.calm or _rest(whole, affected), holes)
     inside = affected.start > whole.start + max(2 * first.step * 1_000_000, EDGE * (whole.end - whole.start))
     onset = (affected.start, affected.start - first.step * 1_000_000, affected.start + first.step * 1_000_000) if inside else None
     return Windows(whole, affected, reference, "baseline" if baseline else "found", onset, notes)
+
+
+def _holes(evidence: Evidence, condition: str, whole: Window) -> list[Window]:
+    grid = Grid.over(whole, MOST_BINS)
+    count = np.zeros(grid.bins, np.int64)
+    for b, n in evidence.rows(f"SELECT {grid.sql()} AS b, count(*) FROM requests WHERE ({condition}) AND {within(whole)} GROUP BY 1"):
+        count[int(b)] = n
+    return gaps(count, grid)
+
+
+def _without(window: Window | None, holes: list[Window]) -> Window | None:
+    """The longest part of ``window`` that no hole in the recording interrupts: two recordings in one folder are no steady state."""
+    if window is None:
+        return None
+    pieces = [window]
+    for hole in holes:
+        pieces = [p for w in pieces for p in ((w,) if not w.overlap(hole) else (Window(w.start, hole.start), Window(hole.end, w.end))) if p.end > p.start]
+    return max(pieces, key=lambda w: w.end - w.start, default=window)
 
 
 def _without_warm_up(whole: Window, departures: list[Departure]) -> Window:

@@ -30,15 +30,18 @@ def segment(x: Series, weights: Series | None = None, *, penalty: float = PENALT
         return [0]
     w = np.ones(n) if weights is None else np.asarray(weights, np.float64)
     w = w / w.mean() if w.mean() > 0 else np.ones(n)
-    # Noise as it is around the best few steps: a true step does not inflate it, a wandering series does.
-    starts = [0]
+    # Noise as it is around the best few steps: true steps do not inflate it, a wandering series does. A number of steps counts
+    # when its own noise confirms it.
+    confirmed = [0]
     for steps in (1, 2, 3):
         fitted = _best_of(x, w, steps, least)
         noise = long_run_variance((x - _levels(x, w, fitted)) * np.sqrt(w), lost=2 * steps + 1)
         starts = _partition(x, w, penalty * math.log(n) * max(noise, 1e-12), least)
-        if len(starts) - 1 <= steps:
-            break
-    return starts
+        if len(starts) > steps:
+            confirmed = starts
+            if len(starts) == steps + 1:
+                break
+    return confirmed
 
 
 def _best_of(x: Series, w: Series, steps: int, least: int) -> list[int]:

@@ -74,6 +74,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     interval = _interval(windows)
     tests = (
         Test("deploys in the interval in which the change began", len(changes), "1", len(changes) == 1 or None),
+        Test("the event is a deploy, not only a commit", deploy.kind, "deploy, release, rollout, …", None if deploy.kind == "commit" else True),
         Test("arrival rate, affected over reference", round(ratio, 3), f"{1 / RATE:.2f} … {RATE}", 1 / RATE <= ratio <= RATE),
         Test("the change began inside the recording", interval, "its beginning is seen", windows.onset is not None or None),
     )

@@ -346,11 +346,29 @@ def test_three_decisions_come_from_the_result() -> None:
     assert [o.name for o in view.options(insufficient()) if o.favoured] == ["Collect"]
 
 
+def test_scaling_is_not_judged_where_most_is_unexplained() -> None:
+    result = incident()
+    result["time_account"] = [{"component": "unexplained", "share": {"value": 0.9, "unit": "share"}}, {"component": "edge", "share": {"value": 0.1, "unit": "share"}}]
+    scale = view.options(result)[1]
+    assert scale.action == "Cannot be judged yet."
+    assert "90 %" in scale.brings
+
+
+def test_a_verdict_without_a_constraint_says_what_was_seen() -> None:
+    result = insufficient()
+    result["verdict"]["chain"] = ["GET /fares: p95 313 ms, 104 ms in the reference"]
+    assert [fact.label for fact in view.facts(result)] == ["Seen", "Decision"]
+    assert "GET /fares: p95 313 ms" in MODULES["terminal"].render(result)
+    assert "Seen" not in [fact.label for fact in view.facts(incident())]
+
+
 def test_before_and_after_are_of_the_verdicts_route() -> None:
     assert view.focus(incident())["name"] == "POST /checkout"
     result = incident()
     result["verdict"]["scope"] = {"object": "inventory"}
     assert view.focus(result)["name"] == "all requests"
+    del result["baseline"]["requests"]
+    assert view.focus(result)["name"] == "POST /checkout"
     assert view.focus(healthy()) == {}
 
 

@@ -278,7 +278,8 @@ def line_chart(
 def _apart(ends: list[tuple[float, Line]], gap: float) -> list[tuple[float, Line]]:
     """Labels moved down until none covers another."""
     out: list[tuple[float, Line]] = []
-    for y, line in sorted(ends, key=lambda end: end[0]):
+    ranked = sorted(enumerate(ends), key=lambda end: (round(end[1][0] / gap), -end[0]))  # at one height the later line stands on top
+    for _, (y, line) in ranked:
         out.append((max(y, out[-1][0] + gap) if out else y, line))
     return out
 

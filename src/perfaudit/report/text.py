@@ -75,6 +75,12 @@ def significant(number: float, digits: int = 3) -> str:
     return text.rstrip("0").rstrip(".") if decimals and float(number).is_integer() else text
 
 
+def trimmed(number: float, digits: int = 3) -> str:
+    """:func:`significant` without zeros at the end of a fraction: ``0.1``, ``1.002``, ``40``."""
+    text = significant(number, digits)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def duration(ms: float) -> str:
     """Milliseconds as people read them: ``420 µs``, ``3.1 ms``, ``313 ms``, ``2.80 s``, ``2.4 min``."""
     size = abs(ms)
@@ -181,8 +187,7 @@ def bound_value(test: Mapping[str, Any]) -> str:
         return "not measured" if test.get("passed") is None else "–"
     if isinstance(value, str):
         return plain(value)
-    said = significant(float(value), 4)
-    return said.rstrip("0").rstrip(".") if "." in said else said
+    return trimmed(float(value), 4)
 
 
 def instant(text: str) -> datetime | None:

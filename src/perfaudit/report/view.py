@@ -165,6 +165,7 @@ def facts(result: Mapping[str, Any]) -> list[Fact]:
     verdict = result["verdict"]
     rows: dict[str, list[Part]] = {
         "Share": _number(verdict["share"]) if verdict.get("share") else [],
+        "Seen": [(step, None) for step in verdict.get("chain", [])[:1] if verdict["status"] != "constraint"],
         "Since": [(since(verdict), None)],
         "Impact": impact(verdict),
         "Decision": [(verdict["decision"], None)],
@@ -200,6 +201,8 @@ def _scale(result: Mapping[str, Any]) -> Option:
         return Option("Scale", "Cannot be judged yet.", "There is no account of time to say what more capacity would shrink.")
     waiting = sum(share for name, share in account.items() if name in _SCALABLE)
     unknown = account.get("unexplained", 0.0)
+    if unknown > 0.5:  # a bound of more than half of the time says nothing
+        return Option("Scale", "Cannot be judged yet.", f"{text.percent(unknown)} of the request-seconds are unexplained: what more capacity would shrink is not known.")
     brings = f"At most {text.percent(waiting + unknown)} of request-seconds could shrink: {text.percent(waiting)} are seen to wait for a worker, a CPU or a connection"
     brings += f", {text.percent(unknown)} are unexplained." if unknown else "."
     rest = {name: share for name, share in account.items() if name not in _SCALABLE and name != "unexplained"}
@@ -238,10 +241,11 @@ def routes(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def focus(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What before and after are shown of: the verdict's route where it has both windows, else all requests; {} where neither has."""
+    """What before and after are shown of: the verdict's route where it has both windows, else all requests, else the most costly route; {} without."""
     wanted = text.listed(result["verdict"].get("scope", {}).get("route"))
     rows = [row for row in routes(result) if row.get("route") in wanted]
     rows.append(dict(result.get("baseline", {}).get("requests", {})) | {"name": "all requests"})
+    rows += routes(result)
     return next((row for row in rows if row.get("affected") and row.get("reference")), {})
 
 

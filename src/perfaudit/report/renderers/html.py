@@ -137,7 +137,7 @@ class _Page:
         """Arrival rate, error ratio and requests in flight on the time axis of the latency."""
         series = self.baseline.get("series", {})
         out = []
-        for key, title, form in (("rate_per_s", "Arrivals per second", text.significant), ("in_flight", "Requests in flight", text.significant), ("error_ratio", "Errors (status ≥ 500)", text.percent)):
+        for key, title, form in (("rate_per_s", "Arrivals per second", text.trimmed), ("in_flight", "Requests in flight", text.trimmed), ("error_ratio", "Errors (status ≥ 500)", text.percent)):
             values = series.get(key) or []
             if any(values):
                 known = [v for v in values if v is not None]

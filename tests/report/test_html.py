@@ -198,3 +198,29 @@ def test_nothing_acts_in_a_browser(tmp_path: Path) -> None:
     assert {tag for tag, _, _ in dom.elements} <= PAGE | TEXT | TABLE | SVG
     assert not [name for _, attributes, _ in dom.elements for name in attributes if name.startswith("on")]
     assert "<script>document.title='owned'</script>" in dom.text
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    digits = "".join(c * 2 for c in colour[1:]) if len(colour) == 4 else colour[1:]
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+READ = [("ink", "paper"), ("dim", "paper"), ("dim", "panel"), ("dim", "soft"), ("link", "paper"), ("bad", "panel"), ("bad", "bad-soft"), ("ok", "ok-soft"), ("open", "open-soft"), ("panel", "bad"), ("panel", "ok"), ("panel", "open")]
+READ += [("on-dark", k) for k in ("k0", "k2", "k3", "k4", "claimed")] + [("on-light", k) for k in ("k1", "k5", "k6", "k7")] + [("ink", "none")]
+SEEN = [(line, "paper") for line in ("p50", "p95", "p99", "affected", "reference", "heat")]
+
+
+@pytest.mark.parametrize("theme", [0, 1, 2], ids=["light", "dark", "print"])
+def test_text_and_lines_have_the_contrast_of_wcag_aa(theme: int) -> None:
+    css = html._asset("report.css")
+    blocks = re.findall(r"(?s):root \{(.*?)\}", css)
+    colours: dict[str, str] = {}
+    for block in (blocks[0],) if theme == 0 else (blocks[0], blocks[theme]):
+        colours |= dict(re.findall(r"--([\w-]+): (#\w+)", block))
+    for pairs, least in ((READ, 4.5), (SEEN, 3.0)):
+        for front, back in pairs:
+            dark, light = sorted((luminance(colours[front]), luminance(colours[back])))
+            assert (light + 0.05) / (dark + 0.05) >= least, (front, back)

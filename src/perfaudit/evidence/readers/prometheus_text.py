@@ -56,7 +56,7 @@ def sniff(sample: Sample) -> Recognised | None:
     fitting = sum(_is_sample(line) for line in samples)
     if not samples:
         return Recognised(0.6, hint=HINT) if declared and declared == comments else None
-    if fitting * 10 < len(samples) * 8:
+    if fitting * 2 < len(samples):
         return None
     if declared:
         return Recognised(0.95, hint=HINT)

@@ -346,6 +346,12 @@ def test_three_decisions_come_from_the_result() -> None:
     assert [o.name for o in view.options(insufficient()) if o.favoured] == ["Collect"]
 
 
+def test_scaling_names_what_the_verdict_claims() -> None:
+    result = incident()
+    result["time_account"][0]["problems"], result["time_account"][2]["problems"] = [], ["row-lock-contention"]
+    assert view.options(result)[1].notes == ("The 11 % of CPU running would stay",)
+
+
 def test_scaling_is_not_judged_where_most_is_unexplained() -> None:
     result = incident()
     result["time_account"] = [{"component": "unexplained", "share": {"value": 0.9, "unit": "share"}}, {"component": "edge", "share": {"value": 0.1, "unit": "share"}}]

@@ -206,7 +206,8 @@ def _scale(result: Mapping[str, Any]) -> Option:
     brings = f"At most {text.percent(waiting + unknown)} of request-seconds could shrink: {text.percent(waiting)} are seen to wait for a worker, a CPU or a connection"
     brings += f", {text.percent(unknown)} are unexplained." if unknown else "."
     rest = {name: share for name, share in account.items() if name not in _SCALABLE and name != "unexplained"}
-    top = max(rest, key=lambda name: rest[name], default="")
+    claimed = {row["component"] for row in result["time_account"] if result["verdict"].get("problem") in row.get("problems", [])}
+    top = max(rest, key=lambda name: (name in claimed, rest[name]), default="")
     notes = (f"The {text.percent(rest[top])} of {top} would stay",) if top else ()
     return Option("Scale", "Add workers, machines or connections.", brings, notes)
 

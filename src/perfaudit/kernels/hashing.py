@@ -1,11 +1,17 @@
 """Keyed hashes and interning: SipHash-2-4, and bounded open-addressing tables from bytes to codes that live across blocks."""
 
+# Numba infers the types of kernels, and compiles loops where it does not compile generators.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from perfaudit.kernels.text import inlined, kernel, load64, low_bytes
+
+from perfaudit.kernels.jit import inlined, kernel
+from perfaudit.kernels.text import load64, low_bytes
 
 _COUNT, _USED, _REFUSED = 0, 1, 2
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -42,7 +48,7 @@ def strings(table: Table) -> list[bytes]:
     """The strings of a table, by code."""
     ends = table.ends[: int(table.counts[_COUNT]) + 1].tolist()
     pool = table.pool[: ends[-1]].tobytes()
-    return [pool[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [pool[a:b] for a, b in pairwise(ends)]
 
 
 def refused(table: Table) -> int:
@@ -51,7 +57,7 @@ def refused(table: Table) -> int:
 
 
 @inlined
-def _hash(data, start, length, seed):  # type: ignore[no-untyped-def]
+def _hash(data, start, length, seed):
     state = (seed ^ np.uint64(length)) * _MULTIPLIER
     i = 0
     while i < length:
@@ -66,7 +72,7 @@ def _hash(data, start, length, seed):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def intern(table, data, start, end):  # type: ignore[no-untyped-def]
+def intern(table, data, start, end):
     """The code of ``data[start:end]`` in ``table``."""
     length = end - start
     key = _hash(data, start, length, table.seed[0])
@@ -95,7 +101,7 @@ def intern(table, data, start, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _same(table, code, data, start, length):  # type: ignore[no-untyped-def]
+def _same(table, code, data, start, length):
     begin = table.ends[code]
     if table.ends[code + 1] - begin != length:
         return False
@@ -108,12 +114,12 @@ def _same(table, code, data, start, length):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _rotate(value, n):  # type: ignore[no-untyped-def]
+def _rotate(value, n):
     return (value << np.uint64(n)) | (value >> np.uint64(64 - n))
 
 
 @inlined
-def _round(a, b, c, d):  # type: ignore[no-untyped-def]
+def _round(a, b, c, d):
     a += b
     b = _rotate(b, 13) ^ a
     a = _rotate(a, 32)
@@ -127,7 +133,7 @@ def _round(a, b, c, d):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def siphash(k0, k1, data, start, end):  # type: ignore[no-untyped-def]
+def siphash(k0, k1, data, start, end):
     """SipHash-2-4 of ``data[start:end]`` under the key words ``k0``, ``k1`` (uint64)."""
     a, b = k0 ^ np.uint64(0x736F6D6570736575), k1 ^ np.uint64(0x646F72616E646F6D)
     c, d = k0 ^ np.uint64(0x6C7967656E657261), k1 ^ np.uint64(0x7465646279746573)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-# Texts end at their literal and come first; all others end where they end.
+# Texts end at their literal and come first, then numbers, then the rest: they end where they end. The order matters to the scanner.
 SKIP, REQUEST, TARGET, METHOD, SYMBOL, CLIENT, TEXT = range(7)
 NUMBER, FRACTION, ADD, STATUS, CLF, ISO, DATE, CLOCK, TRIES, NOTHING, REST = range(7, 18)
 

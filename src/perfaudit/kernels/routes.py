@@ -1,10 +1,15 @@
 """The rule of :mod:`perfaudit.evidence.routes`, compiled. Names follow the plain functions there; tests fuzz one against the other."""
 
+# Numba infers the types of kernels, and compiles loops where it does not compile generators.
+# mypy: allow-untyped-defs, allow-untyped-calls
+# ruff: noqa: SIM109, SIM110
+
 from __future__ import annotations
 
 import numpy as np
+
 from perfaudit.evidence.routes import MAX_ROUTE
-from perfaudit.kernels.text import inlined, kernel
+from perfaudit.kernels.jit import inlined, kernel
 
 _DIGIT, _LOWER, _UPPER, _HEX, _HIGH, _PLAIN, _CONTROL = 1, 2, 4, 8, 16, 32, 64
 _LETTER = _LOWER | _UPPER
@@ -32,7 +37,7 @@ _SLASH, _SEMICOLON, _QUERY, _FRAGMENT, _PERCENT, _AT, _EQUALS, _COLON = (ord(c) 
 
 
 @kernel
-def normalise(data, start, end, out):  # type: ignore[no-untyped-def]
+def normalise(data, start, end, out):
     """Write the route of the target ``data[start:end]`` to ``out`` (at least MAX_ROUTE bytes); returns its length."""
     position = start
     if start == end or data[start] != _SLASH:
@@ -74,7 +79,7 @@ def normalise(data, start, end, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def is_target(data, start, end):  # type: ignore[no-untyped-def]
+def is_target(data, start, end):
     """Whether a request line may have ``data[start:end]`` as its target (RFC 9112, 3.2): a path, ``*``, a URI or an authority."""
     if start == end:
         return False
@@ -84,19 +89,19 @@ def is_target(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _put(out, n, byte):  # type: ignore[no-untyped-def]
+def _put(out, n, byte):
     if n < MAX_ROUTE:
         out[n] = byte
     return n + 1
 
 
 @kernel
-def _put_id(out, n):  # type: ignore[no-untyped-def]
+def _put_id(out, n):
     return _put(out, _put(out, _put(out, _put(out, n, 123), 105), 100), 125)
 
 
 @kernel
-def _path_end(data, start, end):  # type: ignore[no-untyped-def]
+def _path_end(data, start, end):
     for i in range(start, end):
         if data[i] == _QUERY or data[i] == _FRAGMENT:
             return i
@@ -104,7 +109,7 @@ def _path_end(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _after_scheme(data, start, end):  # type: ignore[no-untyped-def]
+def _after_scheme(data, start, end):
     """Position of the path of an absolute URI, or ``start``."""
     i = start
     while i < end and (_CLASS[data[i]] & _LETTER or (i > start and (_CLASS[data[i]] & _DIGIT or data[i] == 43 or data[i] == 45 or data[i] == 46))):
@@ -118,7 +123,7 @@ def _after_scheme(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _authority(data, start, end):  # type: ignore[no-untyped-def]
+def _authority(data, start, end):
     colon = False
     for i in range(start, end):
         if data[i] == _SLASH:
@@ -128,7 +133,7 @@ def _authority(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _segment(data, start, end, out, n):  # type: ignore[no-untyped-def]
+def _segment(data, start, end, out, n):
     if _address(data, start, end) or _escaped_ascii(data, start, end) or _random(data, start, end):
         return _put_id(out, n)
     joined = -1
@@ -150,7 +155,7 @@ def _segment(data, start, end, out, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _next(data, start, position, end):  # type: ignore[no-untyped-def]
+def _next(data, start, position, end):
     """``(end of the piece, whether it varies, whether it is a token)``."""
     byte = data[position]
     if position == start and byte == _COLON:
@@ -177,18 +182,18 @@ def _next(data, start, position, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _hex(byte):  # type: ignore[no-untyped-def]
+def _hex(byte):
     return _CLASS[byte] & (_DIGIT | _HEX) != 0
 
 
 @kernel
-def _escape(data, position, end):  # type: ignore[no-untyped-def]
+def _escape(data, position, end):
     """Whether ``%XX`` of a byte above ASCII stands here."""
     return position + 3 <= end and _hex(data[position + 1]) and (data[position + 1] > 55) and _hex(data[position + 2])
 
 
 @kernel
-def _parameter(data, position, end):  # type: ignore[no-untyped-def]
+def _parameter(data, position, end):
     i = position + 1
     while i < end and (_CLASS[data[i]] & _LETTER or data[i] == 95 or (i > position + 1 and _CLASS[data[i]] & _DIGIT)):
         i += 1
@@ -196,7 +201,7 @@ def _parameter(data, position, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _template(data, position, end):  # type: ignore[no-untyped-def]
+def _template(data, position, end):
     opening = data[position]
     closing = opening + 2
     for i in range(position + 1, end):
@@ -208,7 +213,7 @@ def _template(data, position, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _uuid(data, position, end):  # type: ignore[no-untyped-def]
+def _uuid(data, position, end):
     if position + 36 > end or data[position + 8] != 45 or data[position + 13] != 45 or data[position + 18] != 45 or data[position + 23] != 45:
         return False
     for i in range(36):
@@ -218,7 +223,7 @@ def _uuid(data, position, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _varies(data, start, end):  # type: ignore[no-untyped-def]
+def _varies(data, start, end):
     digits, row, longest, changes, before = 0, 0, 0, 0, 0
     not_hex = False
     for i in range(start, end):
@@ -243,7 +248,7 @@ def _varies(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _random(data, start, end):  # type: ignore[no-untyped-def]
+def _random(data, start, end):
     digits, changes, before = 0, 0, 0
     length = end - start
     while end > start and data[end - 1] == _EQUALS:
@@ -261,7 +266,7 @@ def _random(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _escaped_ascii(data, start, end):  # type: ignore[no-untyped-def]
+def _escaped_ascii(data, start, end):
     for i in range(start, end - 2):
         if data[i] == _PERCENT and 48 <= data[i + 1] <= 55 and _hex(data[i + 2]):
             return True
@@ -269,7 +274,7 @@ def _escaped_ascii(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _address(data, start, end):  # type: ignore[no-untyped-def]
+def _address(data, start, end):
     dotted = False
     for i in range(end - 1, start, -1):
         if data[i] == _AT:

@@ -6,27 +6,55 @@ first place where their literal stands. When a later field does not fit, the sca
 place of its literal (a quote inside a request), a bounded number of times. A line that still does not fit is rejected.
 """
 
+# Numba infers the types of kernels, and compiles loops where it does not compile generators.
+# mypy: allow-untyped-defs, allow-untyped-calls
+# ruff: noqa: SIM109, SIM110
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from perfaudit.kernels.hashing import Table, intern, new_table, siphash
+from perfaudit.kernels.jit import inlined, kernel
 from perfaudit.kernels.program import (
-    ADD, CLF, CLIENT, CLOCK, COLUMNS, DATE, FRACTION, ISO, METHOD, NOTHING, NUMBER, REASONS, REQUEST, REST, SKIP, STATUS, SYMBOL, TARGET, TEXT, TEXTS, TRIES, Program,
-)  # fmt: skip
+    ADD,
+    CLF,
+    CLIENT,
+    CLOCK,
+    COLUMNS,
+    DATE,
+    FRACTION,
+    ISO,
+    METHOD,
+    NOTHING,
+    REASONS,
+    REQUEST,
+    REST,
+    SKIP,
+    STATUS,
+    SYMBOL,
+    TARGET,
+    TEXT,
+    TEXTS,
+    TRIES,
+    Program,
+)
 from perfaudit.kernels.routes import is_target, normalise
-from perfaudit.kernels.text import NULL, find, find_text, inlined, kernel, load64, matches, number
+from perfaudit.kernels.text import NULL, find, find_text, load64, matches, number
 from perfaudit.kernels.times import clf, clock, date, iso
 
-_STATUS, _METHOD, _ROUTE, _UPSTREAM, _TRIES, _CACHE, _SERVICE, _CLIENT = 2, 3, 4, 9, 10, 11, 12, 14
+_METHOD, _ROUTE, _UPSTREAM, _TRIES, _CACHE, _SERVICE, _CLIENT = 3, 4, 9, 10, 11, 12, 14
 _MISMATCH, _BAD_TIME, _BLANK = 0, 1, 2
 _MAX_TEXT = 200
+_MAX_CACHE = 40
 _MAX_FIELDS = 256
 _MAX_TRIES = 64
 #: Second chances of a line; a request with more quotes than this is not worth a quadratic search.
 _RETRIES = 32
-_QUOTE, _SPACE, _DASH, _COMMA, _COLON, _RETURN = 34, 32, 45, 44, 58, 13
+_KEY, _LAST, _WORDS = 0, 2, 7
+_SPACE, _DASH, _COMMA, _COLON, _RETURN = 32, 45, 44, 58, 13
 
 
 class Output(NamedTuple):
@@ -41,7 +69,10 @@ class Output(NamedTuple):
 
 
 class State(NamedTuple):
-    """What lives across blocks: tables of symbols, the last second read, the key, and counts and places of rejected lines."""
+    """What lives across blocks: tables of symbols, room for a route, counts and first places of rejected lines.
+
+    ``words`` holds the key for clients (two) and the last second read (its bytes, four, and its value).
+    """
 
     methods: Table
     routes: Table
@@ -49,8 +80,7 @@ class State(NamedTuple):
     services: Table
     instances: Table
     scratch: Any
-    last: Any
-    key: Any
+    words: Any
     rejected: Any
     first: Any
 
@@ -79,16 +109,16 @@ def operations(program: Program) -> tuple[Any, Any]:
 
 def new_state(key: bytes, max_routes: int, max_route: int) -> State:
     """Empty tables; ``key`` (16 bytes) hashes client addresses."""
-    words = np.frombuffer(key.ljust(16, b"\0")[:16], "<u8").astype(np.uint64)
-    seed = int(words[0])
+    words = np.zeros(_WORDS, np.int64)
+    words[_KEY : _KEY + 2] = np.frombuffer(key.ljust(16, b"\0")[:16], "<i8")
+    seed = int(words[_KEY])
     return State(
         new_table(64, 20, seed),
         new_table(max_routes, max_route, seed),
-        new_table(64, 40, seed),
-        new_table(1_000, 200, seed),
-        new_table(10_000, 200, seed),
+        new_table(64, _MAX_CACHE, seed),
+        new_table(1_000, _MAX_TEXT, seed),
+        new_table(10_000, _MAX_TEXT, seed),
         np.zeros(max_route + 64, np.uint8),
-        np.zeros(5, np.int64),
         words,
         np.zeros(len(REASONS), np.int64),
         np.zeros((len(REASONS), 2), np.int64),
@@ -96,7 +126,7 @@ def new_state(key: bytes, max_routes: int, max_route: int) -> State:
 
 
 @kernel
-def scan(data, start, end, program, literals, output, state, row):  # type: ignore[no-untyped-def]
+def scan(data, start, end, program, literals, output, state, row):
     """Scan the lines of ``data[start:end]`` (64 readable bytes must follow) into ``output`` from ``row`` on.
 
     Returns ``(position, rows)``; the position is before ``end`` when the output is full.
@@ -123,13 +153,13 @@ def scan(data, start, end, program, literals, output, state, row):  # type: igno
 
 
 @inlined
-def _room(output, row):  # type: ignore[no-untyped-def]
+def _room(output, row):
     space = output.chars.shape[1] - _MAX_TEXT
     return output.text_ends[0, row] <= space and output.text_ends[1, row] <= space and output.tries_ends[row] + _MAX_TRIES <= len(output.tries)
 
 
 @kernel
-def _blank(data, start, end):  # type: ignore[no-untyped-def]
+def _blank(data, start, end):
     for i in range(start, end):
         if data[i] != _SPACE and data[i] != 9 and data[i] != _RETURN:
             return False
@@ -137,7 +167,7 @@ def _blank(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _line(data, start, end, program, literals, output, state, row):  # type: ignore[no-untyped-def]
+def _line(data, start, end, program, literals, output, state, row):
     """Read one line into ``row``; the reason of rejection, or -1."""
     for i in range(output.text_ends.shape[0]):
         output.text_ends[i, row + 1] = output.text_ends[i, row]
@@ -147,18 +177,20 @@ def _line(data, start, end, program, literals, output, state, row):  # type: ign
     bounds = output.bounds
     retries = _RETRIES
     reason = _MISMATCH
-    position = start
+    position, found = start, -1
     k = 0
     while k < operations:
         kind, literal, length = program[k, 0], program[k, 3], program[k, 4]
-        bounds[k, 0] = position
         if kind <= TEXT:
-            stop = find_text(data, position, end, literals, literal, length) if length else end
-            bounds[k, 1] = stop
+            if found < 0:
+                bounds[k, 0] = position
+                found = find_text(data, position, end, literals, literal, length) if length else end
+            stop, found = found, -1
             if stop >= 0:
-                _text(data, position, stop, program[k], output, state, row)
+                bounds[k, 1] = stop
+                _text(data, bounds[k, 0], stop, kind, program[k, 1], program[k, 2], output, state, row)
         else:
-            stop = _value(data, position, end, kind, program[k, 1], program[k, 2], output, state, row)
+            stop = _value(data, position, end, kind, program[k, 1], program[k, 2], output, row, state.words)
             if stop < 0 and CLF <= kind <= CLOCK:
                 reason = _BAD_TIME
             if stop >= 0 and (not matches(data, stop, end, literals, literal, length) or (length == 0 and k + 1 == operations and stop != end)):
@@ -167,62 +199,66 @@ def _line(data, start, end, program, literals, output, state, row):  # type: ign
             position = stop + length
             k += 1
             continue
-        k, position = _go_back(data, end, program, literals, output, state, row, k, retries)
+        k, found = _go_back(data, end, program, literals, bounds, k)
         retries -= 1
-        if k < 0:
+        if k < 0 or retries < 0:
             return reason
     return -1
 
 
 @kernel
-def _go_back(data, end, program, literals, output, state, row, k, retries):  # type: ignore[no-untyped-def]
-    """Let the last text before operation ``k`` that can end later do so: the next ``(operation, position)``; -1: none can."""
-    if retries == 0:
-        return -1, 0
-    bounds = output.bounds
+def _go_back(data, end, program, literals, bounds, k):
+    """The last text before operation ``k`` that can end later, and where; -1: none can."""
     for j in range(k - 1, -1, -1):
         if program[j, 0] <= TEXT and program[j, 4]:
             stop = find_text(data, bounds[j, 1] + 1, end, literals, program[j, 3], program[j, 4])
             if stop >= 0:
-                bounds[j, 1] = stop
-                _text(data, bounds[j, 0], stop, program[j], output, state, row)
-                return j + 1, stop + program[j, 4]
-    return -1, 0
+                return j, stop
+    return -1, -1
 
 
 @inlined
-def _text(data, start, end, operation, output, state, row):  # type: ignore[no-untyped-def]
-    kind, column = operation[0], operation[1]
+def _text(data, start, end, kind, column, yields, output, state, row):
     if kind == SKIP:
         return
     values = output.values
-    if kind == REQUEST:
-        _request(data, start, end, values, state, row)
-        return
     nothing = start == end or (end - start == 1 and data[start] == _DASH)
-    if kind == TARGET:
-        values[_ROUTE, row] = NULL if nothing else _route(data, start, end, state)
-    elif kind == METHOD:
-        values[_METHOD, row] = intern(state.methods, data, start, end) if _method_end(data, start, end) == end and not nothing else NULL
+    if kind <= METHOD:
+        _request(data, start, end, kind, values, state, row)
     elif kind == SYMBOL:
         table = state.caches if column == _CACHE else state.services if column == _SERVICE else state.instances
-        limit = 40 if column == _CACHE else _MAX_TEXT
+        limit = _MAX_CACHE if column == _CACHE else _MAX_TEXT
         values[column, row] = NULL if nothing else intern(table, data, start, min(end, start + limit))
     elif kind == CLIENT:
-        if operation[2] == 0 or values[_CLIENT, row] == NULL:
+        if not yields or values[_CLIENT, row] == NULL:
             _client(data, start, end, values, state, row)
     else:
         _keep(data, start, end, output, column, row, nothing)
 
 
 @inlined
-def _route(data, start, end, state):  # type: ignore[no-untyped-def]
-    length = normalise(data, start, end, state.scratch)
-    return intern(state.routes, state.scratch, 0, length)
+def _request(data, start, end, kind, values, state, row):
+    """Method and route of a request line, or the one of them that the field holds; what is unreadable is NULL."""
+    space = _method_end(data, start, end) if kind != TARGET else start
+    target, stop = space, end
+    if kind == REQUEST:
+        target = min(space + 1, end)
+        stop = find(data, target, end, _SPACE)
+        if space == start or space == end or data[space] != _SPACE or not is_target(data, target, stop):
+            space, stop = start, target
+    elif kind == METHOD:
+        space = space if space == end and not (space == start + 1 and data[start] == _DASH) else start
+        stop = target
+    elif end == start + 1 and data[start] == _DASH:
+        stop = start
+    if kind != TARGET:
+        values[_METHOD, row] = intern(state.methods, data, start, space) if space > start else NULL
+    if kind != METHOD:
+        values[_ROUTE, row] = intern(state.routes, state.scratch, 0, normalise(data, target, stop, state.scratch)) if stop > target else NULL
 
 
 @inlined
-def _method_end(data, start, end):  # type: ignore[no-untyped-def]
+def _method_end(data, start, end):
     i = start
     while i < end and (65 <= data[i] <= 90 or (i > start and (data[i] == _DASH or data[i] == 95))):
         i += 1
@@ -230,22 +266,7 @@ def _method_end(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _request(data, start, end, values, state, row):  # type: ignore[no-untyped-def]
-    values[_METHOD, row] = NULL
-    values[_ROUTE, row] = NULL
-    space = _method_end(data, start, end)
-    if space == start or space >= end or data[space] != _SPACE:
-        return
-    stop = space + 1
-    while stop < end and data[stop] != _SPACE:
-        stop += 1
-    if is_target(data, space + 1, stop):
-        values[_METHOD, row] = intern(state.methods, data, start, space)
-        values[_ROUTE, row] = _route(data, space + 1, stop, state)
-
-
-@inlined
-def _client(data, start, end, values, state, row):  # type: ignore[no-untyped-def]
+def _client(data, start, end, values, state, row):
     """Hash the first address of a list, without its port; an empty one leaves what an earlier field gave."""
     stop = start
     colons = 0
@@ -258,11 +279,11 @@ def _client(data, start, end, values, state, row):  # type: ignore[no-untyped-de
     elif colons == 1:
         stop = find(data, start, stop, _COLON)
     if stop > start and not (stop - start == 1 and data[start] == _DASH):
-        values[_CLIENT, row] = np.int64(siphash(state.key[0], state.key[1], data, start, stop))
+        values[_CLIENT, row] = np.int64(siphash(np.uint64(state.words[_KEY]), np.uint64(state.words[_KEY + 1]), data, start, stop))
 
 
 @inlined
-def _keep(data, start, end, output, column, row, nothing):  # type: ignore[no-untyped-def]
+def _keep(data, start, end, output, column, row, nothing):
     """Copy an identifier; of a trace id what identifies it: the second part of a traceparent, the 32 digits of an X-Ray root."""
     begin = output.text_ends[column, row]
     output.text_ends[column, row + 1] = begin
@@ -287,28 +308,29 @@ def _keep(data, start, end, output, column, row, nothing):  # type: ignore[no-un
 
 
 @inlined
-def _value(data, position, end, kind, column, scale, output, state, row):  # type: ignore[no-untyped-def]
+def _value(data, position, end, kind, column, scale, output, row, words):
     """Read a number or time at ``position`` into its column; where it ends, or -1."""
     values = output.values
     if kind == NOTHING:
         return position
     if kind == REST:
         return end if position == end or data[position] in (_SPACE, 9, _COMMA, 59, 124) else -1
-    if kind == NUMBER or kind == ADD or kind == FRACTION:
+    if kind <= STATUS:
         value, stop = number(data, position, end, scale)
-        if kind == FRACTION and value != NULL and not (stop > position + 1 and _fraction(data, position, stop)):
-            return -1
-        before = values[column, row]
-        values[column, row] = value if kind != ADD else NULL if value == NULL or before == NULL else before + value
+        if kind == STATUS:
+            stop = stop if value <= 0 or 100 <= value <= 999 else -1
+            value = max(value, 0)
+        elif kind == ADD:
+            before = values[column, row]
+            value = NULL if value == NULL or before == NULL else before + value
+        elif kind == FRACTION and value != NULL and find(data, position, stop, 46) >= stop:
+            stop = -1
+        values[column, row] = value
         return stop
-    if kind == STATUS:
-        value, stop = number(data, position, end, 1)
-        values[_STATUS, row] = max(value, 0)
-        return stop if value <= 0 or 100 <= value <= 999 else -1
     if kind == TRIES:
         return _read_tries(data, position, end, column, output, row)
     if kind == CLF:
-        value, stop = _same_second(data, position, end, state.last)
+        value, stop = _same_second(data, position, end, words)
     elif kind == ISO:
         value, stop = iso(data, position, end)
     elif kind == DATE:
@@ -321,27 +343,22 @@ def _value(data, position, end, kind, column, scale, output, state, row):  # typ
 
 
 @inlined
-def _fraction(data, start, end):  # type: ignore[no-untyped-def]
-    return find(data, start, end, 46) < end
-
-
-@inlined
-def _same_second(data, position, end, last):  # type: ignore[no-untyped-def]
+def _same_second(data, position, end, words):
     """:func:`clf`, remembering the last ``dd/Mon/yyyy:HH:MM:SS +zzzz`` (26 bytes)."""
     if position + 26 > end or data[position + 20] != _SPACE:
         return clf(data, position, end)
     a, b = np.int64(load64(data, position)), np.int64(load64(data, position + 8))
     c, d = np.int64(load64(data, position + 16)), np.int64(load64(data, position + 18))
-    if a != last[0] or b != last[1] or c != last[2] or d != last[3]:
+    if a != words[_LAST] or b != words[_LAST + 1] or c != words[_LAST + 2] or d != words[_LAST + 3]:
         value, stop = clf(data, position, end)
         if stop != position + 26:
             return value, stop
-        last[0], last[1], last[2], last[3], last[4] = a, b, c, d, value
-    return last[4], position + 26
+        words[_LAST], words[_LAST + 1], words[_LAST + 2], words[_LAST + 3], words[_LAST + 4] = a, b, c, d, value
+    return words[_LAST + 4], position + 26
 
 
 @kernel
-def _read_tries(data, position, end, column, output, row):  # type: ignore[no-untyped-def]
+def _read_tries(data, position, end, column, output, row):
     """Upstream times in seconds: ``0.1, 0.2 : 0.3`` is three tries, ``-`` or nothing is none; the sum goes to ``column``."""
     begin = output.tries_ends[row]
     total = NULL
@@ -360,7 +377,7 @@ def _read_tries(data, position, end, column, output, row):  # type: ignore[no-un
         following = stop
         while following < end and (data[following] == _SPACE or data[following] == _COMMA or data[following] == _COLON):
             following += 1
-        if following == stop or following == stop + 1 and data[stop] == _SPACE or following >= end:
+        if following == stop or (following == stop + 1 and data[stop] == _SPACE) or following >= end:
             break
         if not (48 <= data[following] <= 57 or data[following] == _DASH):
             break

@@ -3,34 +3,28 @@
 Every function may read up to :data:`PAD` bytes beyond the range it is given; callers see to it that they exist.
 """
 
+# Numba infers the types of kernels, and compiles loops where it does not compile generators.
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# ruff: noqa: SIM110
+
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
 from numba.extending import intrinsic
+
+from perfaudit.kernels.jit import inlined, kernel
 
 #: Bytes that must exist after the end of every range.
 PAD = 64
 #: "No value": no duration, size or instant of a log has it.
 NULL = np.iinfo(np.int64).min
+_QUOTE = 34
 #: Numbers are read to 15 digits; with a scale of 1e6 they still fit 64 bits up to 9e12.
 _MAX_INTEGER = 9_000_000_000_000
-
-
-def kernel(function: Any) -> Any:
-    """Compile ``function`` (cached on disk, without the GIL) and without reference counts, which cost ten times the work done here.
-
-    A kernel therefore allocates nothing: arrays are handed in.
-    """
-    return njit(cache=True, nogil=True, _nrt=False, no_cfunc_wrapper=True)(function)
-
-
-def inlined(function: Any) -> Any:
-    """A :func:`kernel` that becomes part of its callers: for what runs for every field and takes many arrays."""
-    return njit(cache=True, nogil=True, _nrt=False, no_cfunc_wrapper=True, forceinline=True)(function)
 
 
 @intrinsic
@@ -72,7 +66,7 @@ def trailing_zeros(_context: Any, value: Any) -> Any:
 
 
 @inlined
-def find(data, start, end, byte):  # type: ignore[no-untyped-def]
+def find(data, start, end, byte):
     """Position of ``byte`` in ``data[start:end]``, or ``end``."""
     position = start
     while position < end:
@@ -84,13 +78,13 @@ def find(data, start, end, byte):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def low_bytes(word, n):  # type: ignore[no-untyped-def]
+def low_bytes(word, n):
     """The first ``n`` (1–8) of the eight bytes of ``word`` (little-endian)."""
     return word & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(8 * (8 - n)))
 
 
 @inlined
-def matches(data, position, end, text, start, length):  # type: ignore[no-untyped-def]
+def matches(data, position, end, text, start, length):
     """Whether ``text[start:start+length]`` stands at ``position`` and ends by ``end``."""
     if position + length > end:
         return False
@@ -101,21 +95,35 @@ def matches(data, position, end, text, start, length):  # type: ignore[no-untype
 
 
 @inlined
-def find_text(data, position, end, text, start, length):  # type: ignore[no-untyped-def]
-    """Position of ``text[start:start+length]`` in ``data[position:end]``, or -1; a quote behind a backslash is none (Apache)."""
+def find_text(data, position, end, text, start, length):
+    """Position of ``text[start:start+length]`` in ``data[position:end]``, or -1.
+
+    A quote behind a backslash does not begin it (Apache). No text reaches over ``] "``: there the request of a next line begins, and
+    two lines were glued.
+    """
     first = text[start]
     here = position
     while True:
         here = find(data, here, end, first)
         if here + length > end:
             return -1
-        if matches(data, here, end, text, start, length) and not (first == 34 and here > position and escaped(data, position, here)):
-            return here
+        if matches(data, here, end, text, start, length) and not (first == _QUOTE and here > position and escaped(data, position, here)):
+            return -1 if _glued(data, position, here) else here
         here += 1
 
 
+@inlined
+def _glued(data, start, end):
+    quote = find(data, start, end, _QUOTE)
+    while quote < end:
+        if quote - 2 >= start and data[quote - 1] == 32 and data[quote - 2] == 93:
+            return True
+        quote = find(data, quote + 1, end, _QUOTE)
+    return False
+
+
 @kernel
-def escaped(data, start, position):  # type: ignore[no-untyped-def]
+def escaped(data, start, position):
     """Whether an odd number of backslashes stands before ``position``."""
     count = 0
     while position - 1 - count >= start and data[position - 1 - count] == 92:
@@ -124,10 +132,10 @@ def escaped(data, start, position):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def number(data, position, end, scale):  # type: ignore[no-untyped-def]
+def number(data, position, end, scale):
     """``(value × scale, end)`` of a decimal at ``position``; NULL for ``-``, a negative one or none at all; end -1 if unreadable.
 
-    ``scale`` is 1 or a power of ten; what is finer than 1/scale is rounded half up.
+    ``scale`` is 1 (or 0, the same) or a power of ten; what is finer than 1/scale is rounded half up.
     """
     start = position
     negative = position < end and data[position] == 45
@@ -144,7 +152,7 @@ def number(data, position, end, scale):  # type: ignore[no-untyped-def]
         return NULL, position if negative or position == start else -1
     if scale > 1 and value > _MAX_INTEGER:
         return NULL, -1
-    value *= scale
+    value *= max(scale, 1)
     if position < end and data[position] == 46:
         position += 1
         while position < end and 48 <= data[position] <= 57:

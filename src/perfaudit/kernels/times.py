@@ -1,9 +1,14 @@
 """Instants as access logs write them, from bytes to µs since the epoch."""
 
+# Numba infers the types of kernels, and compiles loops where it does not compile generators.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import numpy as np
-from perfaudit.kernels.text import NULL, kernel
+
+from perfaudit.kernels.jit import kernel
+from perfaudit.kernels.text import NULL
 
 _DAYS = np.array([0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334], np.int64)
 _MONTH_DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
@@ -11,7 +16,7 @@ _MONTHS = np.frombuffer(b"JanFebMarAprMayJunJulAugSepOctNovDec", np.uint8).copy(
 
 
 @kernel
-def _digits(data, position, end, count):  # type: ignore[no-untyped-def]
+def _digits(data, position, end, count):
     """The number that ``count`` digits at ``position`` write, or -1."""
     if position + count > end:
         return -1
@@ -24,7 +29,7 @@ def _digits(data, position, end, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def day(year, month, date):  # type: ignore[no-untyped-def]
+def day(year, month, date):
     """Days since 1970-01-01 of a date of the Gregorian calendar from 1970 on, or NULL."""
     if not (1970 <= year <= 9999 and 1 <= month <= 12 and 1 <= date <= _MONTH_DAYS[month - 1]):
         return NULL
@@ -37,7 +42,7 @@ def day(year, month, date):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def clock(data, position, end):  # type: ignore[no-untyped-def]
+def clock(data, position, end):
     """``(µs of the day, end)`` of ``HH:MM:SS`` with an optional fraction behind ``.`` or ``,``; end -1 if unreadable."""
     hours = _digits(data, position, end, 2)
     minutes = _digits(data, position + 3, end, 2)
@@ -57,7 +62,7 @@ def clock(data, position, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _zone(data, position, end):  # type: ignore[no-untyped-def]
+def _zone(data, position, end):
     """``(offset in µs, end)`` of ``Z``, ``+0100`` or ``+01:00``, also behind a space; ``(0, position)`` if there is none."""
     here = position
     if here < end and data[here] == 32:
@@ -76,7 +81,7 @@ def _zone(data, position, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _join(days, data, position, end):  # type: ignore[no-untyped-def]
+def _join(days, data, position, end):
     value, position = clock(data, position, end)
     if days == NULL or position < 0:
         return NULL, -1
@@ -85,7 +90,7 @@ def _join(days, data, position, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def clf(data, position, end):  # type: ignore[no-untyped-def]
+def clf(data, position, end):
     """``(µs, end)`` of ``23/Nov/2026:08:02:23.770 +0000`` (fraction and zone optional); end -1 if unreadable."""
     if position + 20 > end or data[position + 2] != 47 or data[position + 6] != 47:
         return NULL, -1
@@ -97,7 +102,7 @@ def clf(data, position, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def date(data, position, end):  # type: ignore[no-untyped-def]
+def date(data, position, end):
     """``(µs of midnight, end)`` of ``2026-11-23``; end -1 if unreadable."""
     if position + 10 > end or data[position + 4] != 45 or data[position + 7] != 45:
         return NULL, -1
@@ -106,7 +111,7 @@ def date(data, position, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def iso(data, position, end):  # type: ignore[no-untyped-def]
+def iso(data, position, end):
     """``(µs, end)`` of ``2026-11-23T08:02:23.770+00:00`` (or a space; fraction and zone optional); end -1 if unreadable."""
     midnight, here = date(data, position, end)
     if here < 0 or here >= end or not (data[here] == 84 or data[here] == 32):

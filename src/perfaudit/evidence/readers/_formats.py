@@ -10,7 +10,25 @@ import re
 from dataclasses import replace
 
 from perfaudit.evidence.readers import NamedFormat
-from perfaudit.kernels.program import CLF, CLIENT, FRACTION, ISO, METHOD, NOTHING, NUMBER, REQUEST, REST, SKIP, STATUS, SYMBOL, TARGET, TEXT, TRIES, Field, Program
+from perfaudit.kernels.program import (
+    CLF,
+    CLIENT,
+    FRACTION,
+    ISO,
+    METHOD,
+    NOTHING,
+    NUMBER,
+    REQUEST,
+    REST,
+    SKIP,
+    STATUS,
+    SYMBOL,
+    TARGET,
+    TEXT,
+    TRIES,
+    Field,
+    Program,
+)
 
 COMBINED = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
 #: Names that both servers ship or document.

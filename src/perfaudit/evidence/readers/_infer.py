@@ -193,7 +193,7 @@ def _name_numbers(tokens: list[_Token], lines: Sequence[bytes]) -> tuple[str, bo
     elif any(float(x) > 1_000 for x in timed.texts if b"." in x and _SECONDS.fullmatch(x) and b"," not in x and b" " not in x):
         note = f"'{timed.key or 'the time'}' is read as seconds though some are over 1,000; say otherwise with --log-format '…'"
     dashes = any(t.variable == "body_bytes_sent" and b"-" in t.texts for t in tokens)
-    return note, dashes or any(b"(internal dummy connection)" in line or b'\\"' in line for line in lines)
+    return note, dashes or any(t.variable.startswith("%") for t in tokens) or any(b"(internal dummy connection)" in line or b'\\"' in line for line in lines)
 
 
 def _name_seconds(tokens: list[_Token], seconds: list[_Token]) -> str:

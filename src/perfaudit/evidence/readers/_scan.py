@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from perfaudit.evidence.readers import ReadOptions, Sink
 from perfaudit.evidence.readers._access_columns import Symbols, Zone, nullable
 from perfaudit.evidence.routes import MAX_ROUTE, MAX_ROUTES, OTHER, Patterns, overflow_note
-from perfaudit.kernels.program import COLUMNS, NUMBER, REASONS, SKIP, SYMBOL, TEXT, TEXTS, TRIES, CLIENT, Program
+from perfaudit.evidence.source import MAX_LINE
+from perfaudit.kernels.program import CLIENT, COLUMNS, REASONS, SKIP, SYMBOL, TEXT, TEXTS, Program
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,8 +84,9 @@ class ScannedRows:
         data = np.frombuffer(block.data, np.uint8)
         pad = self._pad
         # The kernel reads ahead, so the last lines are scanned in a padded copy.
-        cut = bytes(block.data[: max(0, len(data) - pad)])[-(1 << 20) :].rfind(b"\n") if len(data) > pad else -1
-        split = 0 if cut < 0 else max(0, len(data) - pad - (1 << 20)) + cut + 1
+        back = max(0, len(data) - pad - MAX_LINE)
+        split = back + bytes(block.data[back : max(back, len(data) - pad)]).rfind(b"\n") + 1
+        split = split if split > back else 0
         tail = np.zeros(len(data) - split + pad, np.uint8)
         tail[: len(data) - split] = data[split:]
         row = self._scan(data, split, 0, block.offset)

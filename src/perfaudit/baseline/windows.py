@@ -70,7 +70,7 @@ def find(
     first = max(real, key=lambda d: (d.added_errors + d.added_seconds, d.added_seconds))
     affected = _together(real, first)
     holes = _holes(evidence, condition, whole)
-    affected = _without(affected, holes) or affected
+
     reference = baseline or _without(first.calm or _rest(whole, affected), holes)
     inside = affected.start > whole.start + max(2 * first.step * 1_000_000, EDGE * (whole.end - whole.start))
     onset = (affected.start, affected.start - first.step * 1_000_000, affected.start + first.step * 1_000_000) if inside else None

@@ -177,6 +177,18 @@ def _times(found: JsonMapping, counts: Counter[Path], names: set[str]) -> None:
     found.starts = "start" in found.keys
 
 
+_THREE_DECIMALS = re.compile(r"\d+\.\d{3}")
+
+
+def _plain_number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
 def _units(found: JsonMapping, names: set[str], leaves: Sequence[Mapping[Path, Any]], declared: Mapping[str, str] | None) -> None:
     found.product = next((product for product, mark, *_ in _PRODUCT_UNITS if mark in names), found.product)
     upstream = found.keys.get("upstream")
@@ -189,8 +201,11 @@ def _units(found: JsonMapping, names: set[str], leaves: Sequence[Mapping[Path, A
         known = next((unit for _, mark, base, unit in _PRODUCT_UNITS if mark in names and name == base), None)
         unit = unit_of_name(name) or known or UNITS.get(name)
         if unit is None:
-            values = [value for leaf in leaves if isinstance(value := leaf.get(path), (int, float)) and not isinstance(value, bool)]
-            unit = best_unit(values)
+            logged = [leaf.get(path) for leaf in leaves]
+            values = [number for value in logged if (number := _plain_number(value)) is not None]
+            # nginx writes its times as seconds with three decimals ($request_time, ngx_http_core_module).
+            nginx = bool(values) and all(isinstance(v, str) and _THREE_DECIMALS.fullmatch(v) for v in logged if v not in (None, "", "-"))
+            unit = "s" if nginx else best_unit(values)
             if values:
                 found.note = f"'{'.'.join(path)}' has no unit: read as {unit}, which makes its median most like a web request; a key such as {snake(path)}_ms says so"
         found.units[column] = unit

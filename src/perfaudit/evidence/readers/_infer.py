@@ -140,25 +140,25 @@ def _first(tokens: list[_Token], test: Callable[[_Token], bool]) -> int:
 def _name_request(tokens: list[_Token]) -> bool:
     """Name instant, request, status, bytes, address and what usually surrounds them; False where one of the first three lacks."""
     for variable, pattern in (("time_local", _CLF), ("time_iso8601", _ISO), ("msec", _EPOCH)):
-        if (i := _first(tokens, lambda t, p=pattern: t.share(p) > 0.9)) >= 0:  # type: ignore[misc]
+        if (i := _first(tokens, lambda t, p=pattern: t.share(p) > 0.5)) >= 0:  # type: ignore[misc]
             tokens[i].variable = variable
             break
     request = _first(tokens, lambda t: t.shape == "quoted" and t.share(_REQUEST) > 0.3)
     if request < 0 or not any(t.variable for t in tokens):
         return False
     tokens[request].variable = "request"
-    status = next((i for i in range(request + 1, len(tokens)) if tokens[i].share(_STATUS) > 0.9), -1)
+    status = next((i for i in range(request + 1, len(tokens)) if tokens[i].share(_STATUS) > 0.75), -1)
     if status < 0:
         return False
     tokens[status].variable = "status"
     after = tokens[status + 1 :]
-    if after and after[0].shape == "bare" and not after[0].key and after[0].share(_INTEGER) == 1:
+    if after and after[0].shape == "bare" and not after[0].key and after[0].share(_INTEGER) > 0.75:
         after[0].variable = "body_bytes_sent"
         if len(after) > 2 and after[1].shape == after[2].shape == "quoted" and not after[1].key and not after[2].key:
             after[1].variable, after[2].variable = "http_referer", "http_user_agent"
-    address = _first(tokens[:2], lambda t: t.share(_ADDRESS) > 0.9)
+    address = _first(tokens[:2], lambda t: t.share(_ADDRESS) > 0.75)
     if address < 0:
-        address = _first(tokens[:request], lambda t: t.share(_IP) > 0.9)
+        address = _first(tokens[:request], lambda t: t.share(_IP) > 0.75)
     if address >= 0:
         tokens[address].variable = "remote_addr"
     clf = next((i for i, t in enumerate(tokens) if t.variable == "time_local"), 0)
@@ -179,10 +179,10 @@ def _name_numbers(tokens: list[_Token], lines: Sequence[bytes]) -> tuple[str, bo
     for token in free:
         if token.share(_HEX_ID) > 0.9 and all(t.variable != "request_id" for t in tokens):
             token.variable = "request_id"
-    note = _name_seconds(tokens, [t for t in free if not t.variable and t.share(_SECONDS) == 1 and any(b"." in text for text in t.texts)])
+    note = _name_seconds(tokens, [t for t in free if not t.variable and t.share(_SECONDS) > 0.9 and any(b"." in text for text in t.texts)])
     timed = next((t for t in tokens if t.variable == "request_time"), None)
     if timed is None:
-        whole = [t for t in free if not t.variable and t.share(_INTEGER) == 1 and any(text != b"-" for text in t.texts)]
+        whole = [t for t in free if not t.variable and t.share(_INTEGER) > 0.9 and any(text != b"-" for text in t.texts)]
         whole_note = _name_whole(tokens, whole)
         if whole_note:
             return whole_note, True
@@ -217,7 +217,7 @@ def _name_whole(tokens: list[_Token], whole: list[_Token]) -> str:
     """Name bare whole numbers: Apache's ``%I %O`` where the second is never less than the body, else a duration by its size."""
     body = next((t for t in tokens if t.variable == "body_bytes_sent"), None)
     if len(whole) >= 2 and body:
-        pairs = [(int(a), int(b)) for a, b in zip(body.texts, whole[1].texts, strict=True) if a != b"-" and b != b"-"]
+        pairs = [(int(a), int(b)) for a, b in zip(body.texts, whole[1].texts, strict=True) if a.isdigit() and b.isdigit()]
         if pairs and all(b >= a for a, b in pairs) and any(a for a, _ in pairs):
             whole[0].variable, whole[1].variable = "%I", "%O"
             whole = whole[2:]

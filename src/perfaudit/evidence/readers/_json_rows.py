@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Durations (µs) and sizes beyond this are nonsense (31 years, 1 PB) and read as null.
 _MAX_VALUE = 1e15
 _MAX_TRIES_KNOWN = 50_000
+#: What decoding raises for a line that is no JSON (RecursionError: nested too deep).
+BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _EMPTY = (None, "", "-")
 _METHOD = re.compile(r"[A-Za-z][A-Za-z_-]{0,19}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -37,7 +39,7 @@ def decode_object(line: bytes) -> dict[str, Any] | None:
     for text in (line, heal(line)):
         try:
             value = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except BROKEN:
             continue
         return value if isinstance(value, dict) else None
     return None
@@ -131,7 +133,7 @@ class JsonRows:
     def _record(self, line: bytes) -> Any | None:
         try:
             return self._decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except BROKEN:
             value = decode_object(line)
         return None if value is None else msgspec.convert(_prune(value, self._struct), self._struct)
 
@@ -146,7 +148,7 @@ class JsonRows:
         for line in lines:
             try:
                 records.append(decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except BROKEN:
                 records.append(self._record(line))
         if None in records:
             self._reject_all(sink, block, lines, [i for i, record in enumerate(records) if record is None], "not JSON")
@@ -305,7 +307,8 @@ class JsonRows:
 
         values = list(values)
         try:
-            numbers = np.array(values, np.float64) * scale
+            with np.errstate(over="ignore"):
+                numbers = np.array(values, np.float64) * scale
         except (ValueError, TypeError, OverflowError):
             numbers = np.array([_number(value, scale) for value in values], np.float64)
         null = ~((numbers >= 0) & (numbers < _MAX_VALUE))

@@ -78,14 +78,14 @@ class Audit:
             shape = shapes.build(self.evidence, tiers.condition, self._shown(found), requests.routes)
             out["baseline"] = results.baseline_part(requests, shape, validity.check(self.evidence, self.bundle, tiers, requests, shape))
         account = accounts.build(self.evidence, tiers, found, requests)
-        if account.components:
-            out["time_account"] = results.account_part(account)
         self._step("problems")
         outcomes = {name: check.run(self.evidence, account) for name, check in discover().items() if not self.request.only or name in self.request.only}
         objective, judged_objectives = judge_all(self.request.objectives, requests, self.evidence)
         if judged_objectives:
             out["slo"] = {"objectives": judged_objectives}
         judged = judge(self.evidence, account, outcomes, objective)
+        if account.components:
+            out["time_account"] = results.account_part(account, judged.findings)
         out["verdict"] = judged.verdict.to_json()
         out["findings"] = results.findings_part(judged)
         out["checks"] = results.checks_part(outcomes)
@@ -141,7 +141,11 @@ class Audit:
         return Window(min(a for a, _ in spans), max(b for _, b in spans) + 1) if spans else None
 
     def _shown(self, found: Windows) -> Window:
+        """What charts show: the recording, with its reference where that lies near enough to keep the recording readable."""
         reference = found.reference or found.whole
+        span = max(found.whole.end, reference.end) - min(found.whole.start, reference.start)
+        if span > 4 * (found.whole.end - found.whole.start):
+            return found.whole
         return Window(min(found.whole.start, reference.start), max(found.whole.end, reference.end))
 
     # ---------------------------------------------------------------- words

@@ -179,7 +179,7 @@ class Finding:
     ``share`` says of what in its unit (for example ``share of added request-seconds``). ``added_seconds`` is what the
     verdict compares: user-visible request-seconds that would not have been spent without the problem. ``onset`` is an
     instant with an interval, where one could be told. ``explains`` is the share of the window's added time that goes with the
-    problem, the queues behind it included (None: unknown).
+    problem, the queues behind it included (None: unknown); ``components`` names the rows of the account of time that it claims.
     """
 
     problem: str
@@ -188,6 +188,7 @@ class Finding:
     share: Measurement
     added_seconds: float = 0.0
     explains: float | None = None
+    components: tuple[str, ...] = ()
     type: str = "problem"
     parents: tuple[str, ...] = ()
     confidence: float = 0.0

@@ -51,7 +51,7 @@ def build(evidence: Evidence, condition: str, span: Window, routes: list[RouteRo
         "rate_per_s": [n / grid.step for n in whole.count.tolist()],
         "error_ratio": [e / n if n else 0.0 for e, n in zip(whole.errors.tolist(), whole.count.tolist(), strict=True)],
         "in_flight": in_flight(whole),
-        **{name: _ms(whole.quantile(q)) for name, q in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99))},
+        **{name: _ms(_whole_bins(whole.quantile(q), whole, span)) for name, q in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99))},
     }
     for row in routes[:ROUTES]:
         if row.method == "*" or not row.all.durations.n:
@@ -60,6 +60,15 @@ def build(evidence: Evidence, condition: str, span: Window, routes: list[RouteRo
         shape.route_series.append({"method": row.method or "-", "route": row.route, "p95_ms": _ms(one.quantile(0.95)), "count": one.count.tolist()})
     shape.heatmap = _heatmap(whole)
     return shape
+
+
+def _whole_bins(values: list[float | None], whole: Series, span: Window) -> list[float | None]:
+    """Without the first and last bin where the recording covers less than half of them: a few requests make no percentile."""
+    out = list(values)
+    for b in {0, len(out) - 1} if out else ():
+        if whole.grid.window(b, b).overlap(span) < 500_000 * whole.grid.step:
+            out[b] = None
+    return out
 
 
 def _ms(values: list[float | None]) -> list[float | None]:

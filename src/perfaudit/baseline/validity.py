@@ -20,7 +20,7 @@ ZONES = range(-14, 15)
 def check(evidence: Evidence, bundle: Bundle, tiers: Tiers, requests: Requests, shape: Shape) -> list[dict[str, Any]]:
     """``baseline.validity``: length, samples, gaps, edges, clock, damage."""
     whole, total = requests.windows.whole, requests.total.all
-    notes = [_note("length", whole.seconds >= LEAST_SECONDS, f"{whole.seconds:,.1f} s recorded; {LEAST_SECONDS} s are the least")]
+    notes = [_note("length", round(whole.seconds) >= LEAST_SECONDS, f"{whole.seconds:,.1f} s recorded; {LEAST_SECONDS} s are the least")]
     low, high = rank_bounds(max(total.durations.n, 1), 0.99)
     notes.append(_note("sample size", low is not None and high is not None, f"{total.durations.n:,} durations; a two-sided 95 % interval needs 72 for p95, 368 for p99, 3,688 for p99.9"))
     thin = [r for r in requests.routes if 0 < r.all.durations.n < 72]

@@ -14,7 +14,6 @@ from perfaudit.baseline.requests import Requests, RouteRow
 from perfaudit.baseline.tiers import Tiers
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Measurement, Window, Windows
-from perfaudit.stats.changepoint import long_run_variance
 
 #: A reference of fewer requests of a route says nothing about its mean.
 LEAST_REFERENCE = 20
@@ -157,8 +156,9 @@ def _database(evidence: Evidence, window: Window) -> list[Component]:
 def sampled_seconds(evidence: Evidence, window: Window | None, condition: str) -> tuple[float, float, str]:
     """Session-seconds that satisfy ``condition``, from snapshots: ``(seconds, standard error, query)``.
 
-    A snapshot stands for the median time between snapshots (ASH: Beresniewicz, "Average Active Sessions"); the error comes
-    from the long-run variance of the counts.
+    A snapshot stands for the median time between snapshots (ASH: Beresniewicz, "Average Active Sessions"). What is estimated is
+    this window, not the process behind it, so the error is that of systematic sampling, from successive differences of the
+    counts (Wolter 1984, estimator v2).
     """
     backends = "coalesce(backend_type, 'client backend') IN ('client backend', 'parallel worker')"
     counts = evidence.columns(
@@ -169,4 +169,4 @@ def sampled_seconds(evidence: Evidence, window: Window | None, condition: str) -
         return 0.0, 0.0, ""
     gap = float(np.median(np.diff(times))) / 1e6
     query = f"SELECT count(*) * {gap:.6g} AS seconds FROM sessions WHERE {within(window)} AND ({condition}) AND {backends}"
-    return float(n.sum()) * gap, gap * math.sqrt(len(n) * long_run_variance(n)), query
+    return float(n.sum()) * gap, gap * math.sqrt(len(n) * float(np.mean(np.diff(n) ** 2)) / 2), query

@@ -80,6 +80,7 @@ def baseline_part(requests: Requests, shape: Shape, validity: Sequence[dict[str,
             "client_aborts": total.aborts,
             "status": total.status,
             "duration_ms": durations(requests, total),
+            **_stretches(requests, requests.total, None),
         },
         "routes": [_route(requests, row, spent, shape.covered_seconds or whole.seconds) for row in requests.routes],
         "series": shape.series,
@@ -116,16 +117,28 @@ def _route(requests: Requests, row: RouteRow, spent: float, seconds: float) -> d
         "seconds": row.all.seconds,
         "share_of_time": row.all.seconds / spent if spent else 0.0,
     }
-    for zone in ("affected", "reference"):
-        if zone in row.zones and requests.windows.reference:
-            part = row.zones[zone]
-            out[zone] = {"count": part.count, "error_ratio": part.error_ratio, "duration_ms": durations(requests, part, zone, key, ("p50", "p95", "p99"))}
+    return out | _stretches(requests, row, key)
+
+
+def _stretches(requests: Requests, row: RouteRow, key: tuple[str, str] | None) -> dict[str, Any]:
+    """The affected and the reference window of a row, where there are both."""
+    if not requests.windows.reference:
+        return {}
+    return {
+        zone: {"count": part.count, "error_ratio": part.error_ratio, "duration_ms": durations(requests, part, zone, key, ("p50", "p95", "p99"))}
+        for zone in ("affected", "reference")
+        if (part := row.zones.get(zone)) is not None
+    }
+
+
+def account_part(account: TimeAccount, findings: Sequence[Finding] = ()) -> list[dict[str, Any]]:
+    """``time_account``: components with shares that sum to 1, and the problems that claim them."""
+    out = []
+    for part, share in account.shares():
+        row: dict[str, Any] = {"component": part.name, "share": share.to_json(), "seconds": part.seconds, "evidence": part.evidence}
+        claims = [f.problem for f in findings if part.name in f.components]
+        out.append(row | ({"problems": claims} if claims else {}))
     return out
-
-
-def account_part(account: TimeAccount) -> list[dict[str, Any]]:
-    """``time_account``: components with shares that sum to 1."""
-    return [{"component": c.name, "share": share.to_json(), "seconds": c.seconds, "evidence": c.evidence} for c, share in account.shares()]
 
 
 def checks_part(outcomes: dict[str, Outcome]) -> list[dict[str, Any]]:
@@ -164,6 +177,7 @@ def _finding(number: int, finding: Finding) -> dict[str, Any]:
         "rejected": [t.to_json() for t in finding.rejected],
         "fixes": [f.to_json() for f in finding.fixes],
     }
+    out |= {k: v for k in ("mechanism", "cause") if (v := getattr(finding, k))}
     if finding.benefit:
         out["benefit"] = finding.benefit
     return out

@@ -9,7 +9,7 @@ from perfaudit.baseline.trigger import candidates
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Finding, Measurement, Outcome, Status, Test, Verdict, Wanted, iso
 from perfaudit.paths.account import TimeAccount
-from perfaudit.stats.percentile import Distribution
+from perfaudit.stats.percentile import Distribution, wilson
 from perfaudit.verdict import confidence
 
 #: A two-sided 95 % interval of p95 needs 72 requests; with fewer nothing can be called healthy.
@@ -220,14 +220,13 @@ def predicted(account: TimeAccount, main: Finding) -> dict[str, Any]:
         value, low, high = moved.percentile(0.95)
     measured = Measurement(value / 1e3, "ms", (None if low is None else low / 1e3, None if high is None else high / 1e3), n=row.reference.durations.n, method=f"reference of {row.method} {row.route}; {explained:.0%} of the added time is removed")
     out: dict[str, Any] = {"duration_ms": {"p95": measured.to_json()}}
-    rest = [c for c in account.components if c.name not in ("unexplained", *_own_components(main))]
+    if row.affected.error_ratio >= row.reference.error_ratio + 0.01:
+        bounds = wilson(row.reference.errors, row.reference.count)
+        out["error_ratio"] = Measurement(row.reference.error_ratio, "share", bounds, n=row.reference.count, method=f"reference of {row.method} {row.route}, Wilson").to_json()
+    rest = [c for c in account.components if c.name not in ("unexplained", *main.components)]
     if rest:
         out["capped_by"] = max(rest, key=lambda c: c.seconds).name
     return out
-
-
-def _own_components(main: Finding) -> tuple[str, ...]:
-    return ("database lock wait",) if main.problem in ("row-lock-contention", "table-lock") else ()
 
 
 def _would_change(outcomes: dict[str, Outcome], account: TimeAccount) -> tuple[Wanted, ...]:

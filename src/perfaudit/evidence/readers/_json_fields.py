@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from perfaudit.evidence.readers._units import best_unit, unit_of_name
@@ -184,9 +185,10 @@ def _plain_number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
+    return number if isfinite(number) else None
 
 
 def _units(found: JsonMapping, names: set[str], leaves: Sequence[Mapping[Path, Any]], declared: Mapping[str, str] | None) -> None:

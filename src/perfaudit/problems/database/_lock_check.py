@@ -86,7 +86,7 @@ def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks
         "share of request-seconds",
         (max(0.0, (seconds - 1.96 * seen.errors[q.kind]) / total), min(1.0, (seconds + 1.96 * seen.errors[q.kind]) / total)) if seen.errors[q.kind] else None,
         n=int((seen.waits.kind == q.kind).sum()),
-        method="session snapshots, long-run variance of the counts" if seen.sampled else "lock waits in the database log: a lower bound",
+        method="session snapshots, successive differences" if seen.sampled else "lock waits in the database log: a lower bound",
         query=seen.queries[q.kind],
     )
     mine = seen.waits.kind == q.kind
@@ -113,9 +113,9 @@ def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks
     )
     exhibits = [Exhibit(f"sessions waited {seconds:.1f} s for a {q.noun} in {account.windows.affected.seconds:.0f} s", share, "sessions" if seen.sampled else "lock_events")]
     if statement:
-        exhibits.append(Exhibit(f"{hot:.0%} of the waits are in: {statement}", Measurement(hot, "share of waits", wilson(round(hot * int(mine.sum())), int(mine.sum())), n=int(mine.sum()), method="Wilson")))
+        exhibits.append(Exhibit(f"{hot:.0%} of the waits are in: {statement}", Measurement(hot, "share of waits", wilson(round(hot * int(mine.sum())), int(mine.sum())), n=int(mine.sum()), method="Wilson", query=_waits_query(account, q.kind))))
     if root_state:
-        exhibits.append(Exhibit(f"the session at the root of the chain was “{root_state}”" + (f" with: {root_statement}" if root_statement else ""), Measurement(root_share, "share of roots", n=roots.seen)))
+        exhibits.append(Exhibit(f"the session at the root of the chain was “{root_state}”" + (f" with: {root_statement}" if root_statement else ""), Measurement(root_share, "share of roots", wilson(round(root_share * roots.seen), roots.seen), n=roots.seen, method="Wilson", query=_waits_query(account, q.kind))))
     cause = f"{_root_words(root_state)} holds the {q.noun}" + (f" on {relation}" if relation else "") + (f" (last statement: {root_statement})" if root_statement else "")
     return Finding(
         problem=q.problem,
@@ -124,6 +124,7 @@ def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks
         share=share,
         added_seconds=max(0.0, added),
         explains=explained,
+        components=("database lock wait",),
         mechanism=q.mechanism,
         cause=cause,
         evidence=tuple(exhibits),
@@ -131,6 +132,10 @@ def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks
         rejected=_rivals(q, evidence, account, seen, explained),
         fixes=fixes,
     )
+
+
+def _waits_query(account: TimeAccount, kind: str) -> str:
+    return f"SELECT seen_by, statement, holder_statement, object, count(*) AS waits FROM lock_waits WHERE lock_class = '{kind}' AND {within(account.windows.affected, 'seen')} GROUP BY ALL ORDER BY waits DESC"
 
 
 def _explained(evidence: Evidence, account: TimeAccount, seen: _locks.Picture, kind: str, added: float) -> float | None:

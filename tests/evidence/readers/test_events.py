@@ -32,7 +32,7 @@ def test_json_lines(read):
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_csv(read, delimiter):
-    table = [["time", "kind", "service", "message", "region"], ["2026-11-23 08:02:23+00", "deploy", "shop", '"a, b\nc"', "eu"], ["1795420943", "config", "shop", "pool=5", ""]]
+    table = [["Time", "Kind", "service", "message", "region"], ["2026-11-23 08:02:23+00", "deploy", "shop", '"a, b\nc"', "eu"], ["1795420943", "config", "shop", "pool=5", ""]]
     sink = read(events, "\n".join(delimiter.join(row) for row in table).encode())
     assert [(r["time"], r["kind"]) for r in sink.rows["events"]] == [(T, "deploy"), (T, "config")]
     assert json.loads(sink.rows["events"][0]["detail"]) == {"note": "a, b c", "region": "eu"}

@@ -114,3 +114,15 @@ def test_a_dump_without_snapshot_time_says_what_to_do(read):
     assert dict(sink.rejected) == {"no snapshot time": 1}
     claim = pg_activity.sniff(Sample("x", b"pid,state,query\n1,active,select 1\n"))
     assert claim is not None and "select now(), *" in claim.hint
+
+
+def test_old_servers_and_missing_privileges(read):
+    data = b"now,pid,waiting,state,query\n2026-11-23 08:02:23.77+00,7,t,active,<insufficient privilege>\n"
+    session = read(pg_activity, data).rows["sessions"][0]
+    assert (session["wait_type"], session["statement"], session["fingerprint"]) == ("Lock", None, None)
+
+
+def test_deep_json_is_rejected(read):
+    good = b'{"now":"2026-11-23T08:02:23.77Z","pid":9,"state":"active","query":"select 1"}\n'
+    sink = read(pg_activity, good + good.replace(b"9", b"[" * 100_000) + good)
+    assert sink.column("sessions", "pid") == [9, 9] and sink.n_rejected == 1

@@ -280,6 +280,14 @@ def test_an_unterminated_quote_costs_one_record(read):
     assert len(sink.rows["statement_events"]) >= 4
 
 
+def test_deep_json_is_rejected(read):
+    good = jsonlog(record("duration: 5.0 ms  statement: select 1"))
+    deep = good.replace(b"203.0.113.77", b"") .replace(b'"remote_host": ""', b'"remote_host": ' + b"[" * 100_000)
+    plan = jsonlog(record("duration: 5.0 ms  plan:\n" + '{"Plan":{"Node Type":"A","Plans":[' * 5_000))
+    sink = read(postgres_log, good + deep + plan + good)
+    assert len(sink.rows["statement_events"]) == 2 and sink.n_rejected == 1 and "plans" not in sink.rows
+
+
 @pytest.mark.parametrize("data", [b"", b"hello\n", b'{"level":"info","msg":"x"}\n', b"2026-11-23 08:02:23 INFO x\n", b"a,b,c\n1,2,3\n", b"\0" * 100, b'{"error_severity"\n' * 5])
 def test_other_files_are_left_alone(data):
     assert postgres_log.sniff(Sample("x.log", data)) is None

@@ -52,7 +52,7 @@ def json_records(source: Source, sink: Sink, clock: Clock) -> Iterator[Record]:
         try:
             record: Record | None = decode(line)
             time = read(record.timestamp) if record else None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             record = _repaired(line)
             time = read(record.timestamp) if record else None
         if record is None or time is None:
@@ -74,7 +74,7 @@ def _repaired(line: bytes) -> Record | None:
     text = re.sub(r"[\x00-\x1f]", " ", line.decode("utf-8", "replace"))
     try:
         return msgspec.json.decode(text.encode("utf-8", "replace"), type=Record)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

@@ -38,6 +38,7 @@ _PEOPLE = frozenset({"author", "user", "username", "actor", "email", "by", "depl
 _FOREIGN = frozenset({
     "level", "severity", "lvl", "levelname", "log.level", "loglevel", "error_severity", "status", "status_code", "duration", "duration_ms",
     "path", "uri", "request", "request_uri", "traceId", "trace_id", "spanId", "span_id", "parentId", "pid", "value", "metric", "metric_name", "elapsed",
+    "requests/s", "user count",
 })  # fmt: skip
 _ALIASES = {"deployment": "deploy", "deployed": "deploy", "release": "deploy", "rollout": "deploy", "configuration": "config", "config_change": "config",
             "config-change": "config", "feature_flag": "flag", "feature-flag": "flag", "restarted": "restart"}  # fmt: skip
@@ -66,7 +67,7 @@ def sniff(sample: Sample) -> Recognised | None:
                 return Recognised(0.9, form, hint=HINT)
     else:
         delimiter = max(",;\t", key=first.count)
-        names = [name.strip() for name in split(first, delimiter)]
+        names = [name.strip().lower() for name in split(first, delimiter)]
         rows = [split(line.decode("utf-8", "replace"), delimiter) for line in lines[1:]]
         records_, form = [dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)], delimiter
         if not rows and len(names) > 1:
@@ -171,8 +172,8 @@ def _read_table(source: Source, sink: Sink, take: Any, delimiter: str) -> None:
     names: list[str] = []
     for n, offset, raw in records(source, sink, lambda line: _BEGINS.match(line) is not None):
         cells = split(raw.decode("utf-8", "replace").lstrip("\ufeff"), delimiter)
-        if not raw.strip() or not names or cells == names:
-            names = names or [name.strip() for name in cells]
+        if not raw.strip() or not names or [cell.lower() for cell in cells] == names:
+            names = names or [name.strip().lower() for name in cells]
             sink.parsed(n)
         elif len(cells) != len(names):
             sink.reject(f"{len(cells)} columns where the header has {len(names)}", n, example=raw, offset=offset)

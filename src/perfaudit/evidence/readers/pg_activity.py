@@ -35,6 +35,8 @@ _BLOCKED_BY = ("blocked_by", "pg_blocking_pids", "blocking_pids", "blockers")
 _TELLING = frozenset({"state", "query", "wait_event", "wait_event_type", "backend_start", "xact_start", "query_start", "state_change", "usename"})
 _HINT = "\\copy (select now(), *, pg_blocking_pids(pid) as blocked_by from pg_stat_activity) to 'pg_stat_activity.csv' csv header"
 _NULLS = frozenset({"", "NULL", "null", "\\N", "None", "(null)", "[null]", "<null>"})
+#: What stands in the place of a statement that may not be seen, or (before 9.2) that is not there.
+_NO_STATEMENT = frozenset({"<insufficient privilege>", "<backend information not available>", "<command string not enabled>", "<IDLE>", "<IDLE> in transaction"})
 _PIDS = re.compile(r"\d{1,10}")
 _COLLECTOR = re.compile(r"(?i)\bpg_stat_activity\b|\bpg_stat_get_activity\b")
 _RULE = re.compile(r"[-+| ]{3,}|\(\d+ rows?\)")
@@ -63,7 +65,7 @@ def sniff(sample: Sample) -> Recognised | None:
         if line.startswith("{"):
             try:
                 keys = [str(key) for key in msgspec.json.decode(raw, type=dict[str, Any])]
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return None
             found: tuple[str, list[str]] | None = ("{", keys) if _is_header(keys) else None
         else:
@@ -109,7 +111,7 @@ def _json_records(source: Source, sink: Sink) -> Iterator[Record]:
             continue
         try:
             yield 1, offset, raw, decoder.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             sink.reject("not a JSON object", example=raw, offset=offset)
 
 
@@ -158,7 +160,8 @@ def _row(record: dict[str, Any], clock: Clock) -> tuple[Any, ...] | str | None:
     query = _text(record, "query", "current_query")
     if query and _COLLECTOR.search(query):
         return None
-    statement = fingerprint(query) if query else None
+    statement = fingerprint(query) if query and query not in _NO_STATEMENT else None
+    waiting = "Lock" if _text(record, "waiting") in ("t", "true", "True") else None  # before 9.6
 
     def age(*names: str) -> int | None:
         began = _text(record, *names)
@@ -167,7 +170,7 @@ def _row(record: dict[str, Any], clock: Clock) -> tuple[Any, ...] | str | None:
 
     return (
         now, int(pid), _text(record, "datname"), _text(record, "application_name"), _text(record, "state"),
-        _text(record, "wait_event_type"), _text(record, "wait_event"),
+        _text(record, "wait_event_type") or waiting, _text(record, "wait_event"),
         statement.fingerprint or None if statement else None, statement.statement or None if statement else None,
         age("query_start"), age("xact_start"), age("state_change"), _pids(record), _text(record, "backend_type"),
     )  # fmt: skip

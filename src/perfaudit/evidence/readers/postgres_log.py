@@ -44,7 +44,7 @@ def _declared(options: ReadOptions) -> list[str]:
 def _is_record(line: bytes) -> bool:
     try:
         return bool(msgspec.json.decode(line, type=Record).timestamp)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 

@@ -23,8 +23,8 @@ COLUMNS = ("time", "kind", "duration_us", "acquired", "pid", "lock_mode", "lock_
 REMEMBERED = 20_000
 
 _WAIT = re.compile(
-    r"process (\d+) (still waiting for|acquired|avoided deadlock for|detected deadlock while waiting for|failed to acquire) "
-    r"(\w+) on (.{1,200}?)(?: by rearranging queue order)? after (\d+)(?:\.(\d{1,3}))? ms"
+    r"process (\d{1,10}) (still waiting for|acquired|avoided deadlock for|detected deadlock while waiting for|failed to acquire) "
+    r"(\w+) on (.{1,200}?)(?: by rearranging queue order)? after (\d{1,15})(?:\.(\d{1,3}))? ms"
 )
 _TARGET = re.compile(r"(?:virtual |remote )?([a-z]+)")
 _TARGETS = {"extension": "extend", "user": "userlock", "speculative": "spectoken"}
@@ -32,8 +32,8 @@ _OID = re.compile(r"\brelation (\d+)")
 _RELATION = re.compile(r'relation "((?:[^"]|"")+)"')
 _HOLDING = re.compile(r"Process(?:es)? holding the locks?: ([\d, ]+)")
 _QUEUE = re.compile(r"Wait queue: ([\d, ]+)")
-_EDGE = re.compile(r"Process (\d+) waits for (\w+) on (.{1,200}?); blocked by process (\d+)\.")
-_PARTICIPANT = re.compile(r"^Process (\d+): ", re.MULTILINE)
+_EDGE = re.compile(r"Process (\d{1,10}) waits for (\w+) on (.{1,200}?); blocked by process (\d{1,10})\.")
+_PARTICIPANT = re.compile(r"^Process (\d{1,10}): ", re.MULTILINE)
 
 
 @dataclass(slots=True)

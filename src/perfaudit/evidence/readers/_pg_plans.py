@@ -23,8 +23,9 @@ _DEPTH = 200
 #: What is looked at of a line of a text plan.
 _LINE = 2_000
 #: A node of a text plan: ``  ->  Index Scan using i on t a  (cost=0.1..2.3 rows=4 width=5) (actual time=0.1..0.2 rows=1 loops=1)``.
-_NODE = re.compile(r"^(?P<indent>\s*)(?:->\s+)?(?P<what>[A-Z][^(]*?)\s+\((?:cost=(?P<startup>[\d.]+)\.\.(?P<total>[\d.]+) rows=(?P<rows>\d+) width=(?P<width>\d+)\)|(?=actual))"
-                   r"(?:\s*\((?:actual (?:time=(?P<first>[\d.]+)\.\.(?P<last>[\d.]+) )?rows=(?P<got>[\d.]+) loops=(?P<loops>\d+)|never executed)\))?")  # fmt: skip
+_COST = r"(?P<startup>\d+\.\d+)\.\.(?P<total>\d+\.\d+) rows=(?P<rows>\d+) width=(?P<width>\d+)"
+_ACTUAL = r"actual (?:time=(?P<first>\d+\.\d+)\.\.(?P<last>\d+\.\d+) )?rows=(?P<got>\d+(?:\.\d+)?) loops=(?P<loops>\d+)"
+_NODE = re.compile(rf"^(?P<indent>\s*)(?:->\s+)?(?P<what>[A-Z][^(]*?)\s+\((?:cost={_COST}\)|(?=actual))(?:\s*\((?:{_ACTUAL}|never executed)\))?")
 _WHAT = re.compile(r"(?P<type>.*?)(?: using (?P<index>\S+))?(?: on (?P<relation>\S+)(?: (?P<alias>\S+))?)?$")
 _KEY = re.compile(r"^\s*([A-Z][A-Za-z ]{1,40}): (.*)")
 _NUMBERS = (("startup", "Startup Cost"), ("total", "Total Cost"), ("rows", "Plan Rows"), ("width", "Plan Width"), ("first", "Actual Startup Time"),

@@ -24,7 +24,7 @@ REMEMBERED = 20_000
 
 _WAIT = re.compile(
     r"process (\d{1,10}) (still waiting for|acquired|avoided deadlock for|detected deadlock while waiting for|failed to acquire) "
-    r"(\w+) on (.{1,200}?)(?: by rearranging queue order)? after (\d{1,15})(?:\.(\d{1,3}))? ms"
+    r"(\w+) on (.{1,200}?)(?: by rearranging queue order)? after (\d{1,10})(?:\.(\d{1,3}))? ms"
 )
 _TARGET = re.compile(r"(?:virtual |remote )?([a-z]+)")
 _TARGETS = {"extension": "extend", "user": "userlock", "speculative": "spectoken"}

@@ -20,13 +20,13 @@ LEVELS = {
     "DEBUG": "debug", "DEBUG1": "debug", "DEBUG2": "debug", "DEBUG3": "debug", "DEBUG4": "debug", "DEBUG5": "debug",
 }  # fmt: skip
 _FAILURES = frozenset({"ERROR", "FATAL", "PANIC"})
-_DURATION = re.compile(r"duration: (\d{1,15})(?:\.(\d{1,3}))? ms(?:  (statement|execute|parse|bind|plan|fastpath)(?: [^:\n]*)?:\s?)?")
+_DURATION = re.compile(r"duration: (\d{1,10})(?:\.(\d{1,3}))? ms(?:  (statement|execute|parse|bind|plan|fastpath)(?: [^:\n]*)?:\s?)?")
 _STATEMENT = re.compile(r"(?:statement|execute [^:\n]{1,200}): ")
 _TEMPORARY = re.compile(r'temporary file: path "[^"]*", size (\d{1,18})')
 _STARTING = re.compile(r"(checkpoint|restartpoint) starting:\s*(.*)")
 _COMPLETE = re.compile(r"(checkpoint|restartpoint) complete\b")
 _TOTAL = re.compile(r"total=(\d{1,12})\.(\d{3}) s")
-_DISTANCE = re.compile(r"distance=(\d{1,15}) kB")
+_DISTANCE = re.compile(r"distance=(\d{1,10}) kB")
 _REFUSED = ("sorry, too many clients already", "too many clients already", "remaining connection slots are reserved", "too many connections for")
 _LOCALISED = re.compile(r"[^\W\d_]+ ?: \d+[.,]\d+ ms")
 

@@ -48,6 +48,12 @@ _VALUE = re.compile(rf"(?<![\w.-])(?!(?i:{_PLAIN_KEYS})=)([A-Za-z_][\w.-]*)=(?!�
 _WORD = re.compile(r"(?<!\w)[^\W\d]*+\d(?:[\w.:-]*\w)?")
 _REPEAT = re.compile(r"…(?:(?:, ?|[./: +-]?)…)+")
 _SPACE = re.compile(r"\s+")
+#: In prose an apostrophe inside a word (can't, it's) opens nothing.
+_SINGLE_WORD = re.compile(r"(?<!\w)'(?:[^'\\]|\\.?|''|(?<=\w)'(?=\w))*+(?:'|$)|[‘“][^’”]*(?:[’”]|$)")
+#: No digit survives in a template and no rule tells one from another: as zeros, messages that differ in numbers share a result.
+_ZEROS = str.maketrans("123456789", "000000000")
+_SECRET_NAME = re.compile(rf"(?i)(?:^|[_.-]){_SECRET}(?:$|[_.-])|passw|secret|token|cookie|authorization|credential")
+_PERSON_NAME = re.compile(r"(?i)e?mail|client|remote|visitor|forwarded|user_?(?:agent|name|id)|^user$|^author|^actor$|session")
 
 
 def _quoted(match: re.Match[str]) -> str:
@@ -86,14 +92,18 @@ def line(data: bytes) -> str:
     return text if len(text) <= LINE_LENGTH else text[: LINE_LENGTH - 1] + "…"
 
 
-@lru_cache(maxsize=8_192)
 def template(message: str) -> str:
     """The shape of a log message: literals become ``…``, so that like messages fall together.
 
     Numbers and words that contain digits, quoted strings, addresses, e-mail addresses, ids, queries of URLs, values of
     ``key=value`` and of credentials are literals. One line, at most :data:`TEMPLATE_LENGTH` characters.
     """
-    text = _secrets(message[:_LOOK].strip().partition("\n")[0])
+    return _template(message[:_LOOK].strip().partition("\n")[0].translate(_ZEROS))
+
+
+@lru_cache(maxsize=16_384)
+def _template(message: str) -> str:
+    text = _secrets(message)
     text = _DOUBLE.sub("…", _SINGLE_WORD.sub("…", text))
     text = _EMAIL.sub("…", _BACK.sub("…", text))
     text = _IPV6.sub("…", _VALUE.sub(r"\1=…", text))
@@ -102,13 +112,6 @@ def template(message: str) -> str:
     text = _REPEAT.sub("…", _CONTROL.sub(" ", text))
     text = _SPACE.sub(" ", text).strip()
     return text if len(text) <= TEMPLATE_LENGTH else text[: TEMPLATE_LENGTH - 1] + "…"
-
-
-#: In prose an apostrophe inside a word (can't, it's) opens nothing.
-_SINGLE_WORD = re.compile(r"(?<!\w)'(?:[^'\\]|\\.?|''|(?<=\w)'(?=\w))*+(?:'|$)|[‘“][^’”]*(?:[’”]|$)")
-
-_SECRET_NAME = re.compile(rf"(?i)(?:^|[_.-]){_SECRET}(?:$|[_.-])|passw|secret|token|cookie|authorization|credential")
-_PERSON_NAME = re.compile(r"(?i)e?mail|client|remote|visitor|forwarded|user_?(?:agent|name|id)|^user$|^author|^actor$|session")
 
 
 def note(text: str) -> str:

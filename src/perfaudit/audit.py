@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from perfaudit.baseline import cube as cubes
 from perfaudit.baseline import shape as shapes
 from perfaudit.baseline import tiers as tiering
 from perfaudit.baseline import validity, windows
+from perfaudit.baseline.cube import Cube
 from perfaudit.baseline.requests import Requests
 from perfaudit.config import Config, Objective
 from perfaudit.errors import UsageError
@@ -60,7 +62,7 @@ class Audit:
         """All phases. Raises :class:`perfaudit.errors.AuditError`; never for what the evidence lacks."""
         assumptions: list[str] = []
         tiers = tiering.find(self.evidence)
-        found, span = self._windows(tiers, assumptions)
+        found, span, cube = self._windows(tiers, assumptions)
         out: dict[str, Any] = {"schema_version": results.SCHEMA_VERSION}
         requests = None
         if tiers.all and found:
@@ -74,10 +76,10 @@ class Audit:
         out["not_read"] = list(self.own.manifest["not_read"])
         out["services"] = [{"service": t.service, "requests": t.requests, "request_seconds": t.seconds, "role": "inner" if t.inside else "outermost"} for t in tiers.all]
         out["events"] = self._events(found)
-        if requests is not None:
-            shape = shapes.build(self.evidence, tiers.condition, self._shown(found), requests.routes)
+        if requests is not None and cube is not None:
+            shape = shapes.build(cube, [found.whole, *([found.reference] if found.source == "baseline" and found.reference else [])])
             out["baseline"] = results.baseline_part(requests, shape, validity.check(self.evidence, self.bundle, tiers, requests, shape))
-        account = accounts.build(self.evidence, tiers, found, requests)
+        account = accounts.build(self.evidence, tiers, found, requests, cube)
         self._step("problems")
         outcomes = {name: check.run(self.evidence, account) for name, check in discover().items() if not self.request.only or name in self.request.only}
         objective, judged_objectives = judge_all(self.request.objectives, requests, self.evidence)
@@ -96,29 +98,28 @@ class Audit:
 
     # ---------------------------------------------------------------- windows
 
-    def _windows(self, tiers: tiering.Tiers, assumptions: list[str]) -> tuple[Windows | None, Window]:
+    def _windows(self, tiers: tiering.Tiers, assumptions: list[str]) -> tuple[Windows | None, Window, Cube | None]:
         own, base = self._span("own", tiers), self._span("baseline", tiers)
         if own is None:
-            return None, Window(0, 0)
-        if not tiers.all:
-            return Windows(own, self._given(own) or own, base, "baseline" if base else "none"), own
+            return None, Window(0, 0), None
+        given = self._given(own)
         if base and base.overlap(own) > 0.5 * min(base.end - base.start, own.end - own.start):
             raise UsageError("the baseline lies in the same time as the evidence", where=f"evidence {own}, baseline {base}", todo="give a baseline that was recorded at another time")
         if base and base.overlap(own):
             base = Window(base.start, own.start) if base.start < own.start else Window(own.end, base.end)
-        given = self._given(own)
         whole = given if given and self.request.only_window else own
+        if not tiers.all or not self._requests_in(tiers.condition, whole):
+            return Windows(whole, given or whole, base, "baseline" if base else "none"), own, None
         self._step("windows")
-        if not self._requests_in(tiers.condition, own):
-            return Windows(whole, whole, base, "baseline" if base else "none"), own
-        found = windows.find(self.evidence, tiers.condition, whole, baseline=base, given=given if not self.request.only_window else None)
+        cube = cubes.build(self.evidence, tiers.condition, whole, base)
+        found = windows.find(cube, whole, baseline=base, given=None if self.request.only_window else given)
         if self.request.only_window and given:
-            found = replace(found, reference=base, source="baseline" if base else "none", affected=given)
-        if not self.request.since and found.source == "found":
+            found = replace(found, affected=given, reference=base, source="baseline" if base else "none", onset=None)
+        if not given and found.source == "found":
             assumptions.append(f"affected window found in the recording: {found.affected}; reference: {found.reference}. Say --since and --until for others")
         if found.reference is None:
             assumptions.append("no reference: nothing departs in the recording and no baseline was given, so only tests that need none could speak")
-        return found, own
+        return found, own, cube
 
     def _requests_in(self, condition: str, span: Window) -> bool:
         return bool(self.evidence.one(f"SELECT count(*) FROM requests WHERE {condition} AND {within(span)}")[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from perfaudit.evidence.store import Evidence, quote, within
-from perfaudit.model import Measurement, Window, Windows
+from perfaudit.model import Measurement, Windows
 from perfaudit.stats.percentile import Distribution, wilson
 
 #: Up to this many requests every duration is kept to the microsecond; above, to 13 significant bits (error ≤ 0.0123 %).
@@ -215,90 +214,3 @@ def _fold(rows: list[RouteRow]) -> list[RouteRow]:
 
 def _sum(rows: list[RouteRow]) -> RouteRow:
     return _merge(rows, "", "") if rows else RouteRow("", "", "", {})
-
-
-# -------------------------------------------------------------------- series
-
-#: Lengths a bin may have, seconds.
-STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
-
-
-@dataclass
-class Grid:
-    """A time grid: ``bins`` of ``step`` seconds from ``start`` (µs, a multiple of the step)."""
-
-    start: int
-    step: int
-    bins: int
-
-    @classmethod
-    def over(cls, window: Window, most: int) -> Grid:
-        """The finest grid over ``window`` with at most ``most`` bins."""
-        for step in STEPS:
-            first = window.start // (step * 1_000_000)
-            bins = (window.end - 1) // (step * 1_000_000) - first + 1
-            if bins <= most or step == STEPS[-1]:
-                return cls(first * step * 1_000_000, step, int(bins))
-        raise AssertionError
-
-    def sql(self, column: str = "time") -> str:
-        """A SQL expression that gives the bin of an instant."""
-        return f"(epoch_us({column}) - {self.start}) // {self.step * 1_000_000}"
-
-    def window(self, first: int, last: int) -> Window:
-        """The window of the bins ``first`` … ``last`` (inclusive)."""
-        return Window(self.start + first * self.step * 1_000_000, self.start + (last + 1) * self.step * 1_000_000)
-
-
-def gaps(count: Any, grid: Grid) -> list[Window]:
-    """Stretches without requests that the arrival rate makes implausible: odds under one in a million (Poisson)."""
-    used = np.flatnonzero(count)
-    if len(used) < 2:
-        return []
-    typical = float(np.median(count[used]))
-    least = max(1, math.ceil(14 / max(typical, 0.1)))  # exp(-14) < 1e-6
-    return [grid.window(int(a) + 1, int(b) - 1) for a, b in zip(used[:-1], used[1:], strict=True) if b - a - 1 >= least]
-
-
-def eight_bits(column: str) -> str:
-    """A SQL expression: a log-linear bucket of ≥ 8 significant bits (width ≤ 0.8 %), as its lower bound."""
-    ladder = [f"WHEN {column} < 256 THEN {column}"]
-    ladder += [f"WHEN {column} < {256 << s} THEN ({column} >> {s}) << {s}" for s in range(1, 40)]
-    return f"CASE {' '.join(ladder)} ELSE {column} END"
-
-
-@dataclass
-class Series:
-    """Durations over time: parallel arrays (bin, bucket lower bound in µs, count), counts and errors per bin."""
-
-    grid: Grid
-    bin: Any
-    bucket: Any
-    number: Any
-    count: Any
-    errors: Any
-
-    def quantile(self, q: float) -> list[float | None]:
-        """The ``q``-quantile per bin in µs (to 0.8 %); None where a bin holds nothing."""
-        out: list[float | None] = [None] * self.grid.bins
-        edges = np.searchsorted(self.bin, np.arange(self.grid.bins + 1))
-        for b in range(self.grid.bins):
-            lo, hi = edges[b], edges[b + 1]
-            if hi > lo:
-                ranks = np.cumsum(self.number[lo:hi])
-                out[b] = float(self.bucket[lo + int(np.searchsorted(ranks, np.ceil(q * ranks[-1] - 1e-9)))])
-        return out
-
-
-def series(evidence: Evidence, condition: str, grid: Grid) -> Series:
-    """The series of all requests that satisfy ``condition``."""
-    data = evidence.columns(
-        f"SELECT {grid.sql()} AS b, {eight_bits('duration_us')} AS d, count(*) AS n FROM requests WHERE ({condition}) AND duration_us IS NOT NULL GROUP BY ALL ORDER BY ALL"
-    )
-    totals = evidence.columns(f"SELECT {grid.sql()} AS b, count(*) AS n, count(*) FILTER (status >= 500) AS e FROM requests WHERE {condition} GROUP BY ALL ORDER BY ALL")
-    count, errors = np.zeros(grid.bins, np.int64), np.zeros(grid.bins, np.int64)
-    inside = (totals["b"] >= 0) & (totals["b"] < grid.bins)
-    count[totals["b"][inside].astype(int)] = totals["n"][inside]
-    errors[totals["b"][inside].astype(int)] = totals["e"][inside]
-    keep = (data["b"] >= 0) & (data["b"] < grid.bins)
-    return Series(grid, *(np.asarray(data[k])[keep].astype(np.int64) for k in ("b", "d", "n")), count, errors)

@@ -1,4 +1,4 @@
-"""The shape of the recording: series over time, heat map, in-flight, and how much of the time is covered."""
+"""The shape of the recording as charts show it: series over time, heat map, requests in flight, gaps."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.baseline.requests import Grid, RouteRow, Series, gaps, series
-from perfaudit.evidence.store import Evidence, quote
+from perfaudit.baseline.cube import MOST_BINS, Cube
 from perfaudit.model import Window, iso
 
-#: A chart of about 1,000 pixels shows no more points; ten seconds where the recording allows it.
-MOST_BINS, TEN_SECONDS = 360, 10
-#: Rows of the heat map: four an octave.
+#: Ten seconds a point, the usual scrape interval, where the recording is long enough for sixty of them.
+TEN_SECONDS, LEAST_POINTS = 10, 60
+#: Rows of the heat map, per octave of duration.
 ROWS_PER_OCTAVE = 2
+#: Routes with a series of their own.
 ROUTES = 6
 
 
@@ -27,89 +27,99 @@ class Shape:
     series: dict[str, Any] = field(default_factory=dict)
     route_series: list[dict[str, Any]] = field(default_factory=list)
     heatmap: dict[str, Any] = field(default_factory=dict)
-    counts: Any = None
-    grid: Grid | None = None
 
 
-def grid_for(window: Window) -> Grid:
-    """Ten-second bins for recordings of ten minutes to an hour; finer below, coarser above."""
-    grid = Grid.over(window, MOST_BINS)
-    return grid if grid.step >= TEN_SECONDS or window.seconds < 60 * TEN_SECONDS else Grid.over(window, max(60, int(window.seconds / TEN_SECONDS) + 2))
-
-
-def build(evidence: Evidence, condition: str, span: Window, routes: list[RouteRow]) -> Shape:
-    """The shape of all requests in ``span`` (recording and baseline together)."""
-    grid = grid_for(span)
-    whole = series(evidence, condition, grid)
-    shape = Shape(counts=whole.count, grid=grid)
-    shape.gaps = gaps(whole.count, grid)
-    shape.covered_seconds = max(1e-6, span.seconds - sum(g.seconds for g in shape.gaps))
+def build(cube: Cube, spans: list[Window]) -> Shape:
+    """``spans``: the recording and, where there is one, the baseline; a near baseline is shown on the same axis."""
+    at, step, bins, start = _axis(cube)
+    shape = Shape(gaps=cube.gaps())
+    shape.covered_seconds = max(1e-6, sum(s.seconds for s in spans) - sum(g.seconds for g in shape.gaps))
+    shown = at >= 0
+    whole = _gather(cube.whole[shown], at[shown], bins)
+    count, errors = (_gather(x.sum(axis=0)[shown], at[shown], bins) for x in (cube.count, cube.errors))
+    edges = _cut_bins(start, step, bins, spans)
+    common = {"interval_s": step, "start": iso(start)}
     shape.series = {
-        "interval_s": grid.step,
-        "start": iso(grid.start),
-        "count": whole.count.tolist(),
-        "rate_per_s": [n / grid.step for n in whole.count.tolist()],
-        "error_ratio": [e / n if n else 0.0 for e, n in zip(whole.errors.tolist(), whole.count.tolist(), strict=True)],
-        "in_flight": in_flight(whole),
-        **{name: _ms(_whole_bins(whole.quantile(q), whole, span)) for name, q in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99))},
+        **common,
+        "count": count.tolist(),
+        "rate_per_s": (count / step).tolist(),
+        "error_ratio": (errors / np.maximum(count, 1)).tolist(),
+        "in_flight": in_flight(whole, cube.fine, step),
+        **{name: _quantiles(whole, cube.fine, q, edges) for name, q in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99))},
     }
-    for row in routes[:ROUTES]:
-        if row.method == "*" or not row.all.durations.n:
-            continue
-        one = series(evidence, f"({condition}) AND route = {quote(row.route)} AND method {'= ' + quote(row.method) if row.method else 'IS NULL'}", grid)
-        shape.route_series.append({"method": row.method or "-", "route": row.route, "p95_ms": _ms(one.quantile(0.95)), "count": one.count.tolist()})
-    shape.heatmap = _heatmap(whole)
+    for k, (method, route) in enumerate(cube.keys[:-1][:ROUTES]):
+        hist = _gather(cube.hist[k][shown], at[shown], bins)
+        if hist.any():
+            n = _gather(cube.count[k][shown], at[shown], bins)
+            shape.route_series.append({"method": method or "-", "route": route, "p95_ms": _quantiles(hist, cube.values, 0.95, edges), "count": n.tolist()})
+    shape.heatmap = common | _heatmap(whole, cube.fine) if whole.any() else {}
     return shape
 
 
-def _whole_bins(values: list[float | None], whole: Series, span: Window) -> list[float | None]:
-    """Without the first and last bin where the recording covers less than half of them: a few requests make no percentile."""
-    out = list(values)
-    for b in {0, len(out) - 1} if out else ():
-        if whole.grid.window(b, b).overlap(span) < 500_000 * whole.grid.step:
-            out[b] = None
+def _axis(cube: Cube) -> tuple[Any, int, int, int]:
+    """For every bin of the cube its place on the chart (−1: not shown), the step, the number of places and the start."""
+    own = cube.own
+    step = own.step
+    if step < TEN_SECONDS and own.bins * step >= LEAST_POINTS * TEN_SECONDS:
+        step = TEN_SECONDS
+    near = cube.base is not None and max(cube.bins[-1], own.starts[-1]) - min(cube.bins.min(), own.start) <= MOST_BINS * step * 1_000_000
+    starts = cube.bins.copy()
+    if not near:
+        starts = starts[: own.bins]
+    place = starts // (step * 1_000_000)
+    first = int(place.min())
+    at = np.full(len(cube.bins), -1)
+    at[: len(place)] = place - first
+    return at, step, int(place.max()) - first + 1, first * step * 1_000_000
+
+
+def _gather(rows: Any, at: Any, bins: int) -> Any:
+    out = np.zeros((bins, *rows.shape[1:]), np.int64)
+    np.add.at(out, at, rows)
     return out
 
 
-def _ms(values: list[float | None]) -> list[float | None]:
-    return [None if v is None else v / 1e3 for v in values]
+def _cut_bins(start: int, step: int, bins: int, spans: list[Window]) -> set[int]:
+    """Bins that a span covers by less than half: a few requests make no percentile."""
+    length = step * 1_000_000
+    touched = {(edge - start) // length for s in spans for edge in (s.start, s.end - 1)}
+    return {b for b in touched if 0 <= b < bins and sum(Window(start + b * length, start + (b + 1) * length).overlap(s) for s in spans) < length / 2}
 
 
-def in_flight(whole: Series) -> list[float]:
-    """Mean requests in flight per bin, rebuilt from arrivals and durations (Little: N = Σ overlap / bin length).
+def _quantiles(hist: Any, values: Any, q: float, cut: set[int]) -> list[float | None]:
+    ranks = np.cumsum(hist, axis=1)
+    n = ranks[:, -1]
+    index = (ranks < np.ceil(q * n - 1e-9)[:, None]).sum(axis=1)
+    return [None if not n[b] or b in cut else float(values[min(index[b], len(values) - 1)]) / 1e3 for b in range(len(hist))]
 
-    Each request is spread over the bins that it spans, from the middle of its arrival bin.
+
+def in_flight(hist: Any, values: Any, step: int) -> list[float]:
+    """Mean requests in flight per bin, rebuilt from arrivals and durations (Little: N = Σ overlap / length).
+
+    ``hist``: shape (bins, buckets), arrivals per bin and duration; ``values``: µs. Each request is spread over the bins that it
+    spans, as if it arrived uniformly within its bin.
     """
-    step = whole.grid.step * 1e6
-    bins = whole.grid.bins
-    out = np.zeros(bins + 2)
-    duration, n, at = whole.bucket.astype(np.float64), whole.number, whole.bin
-    # Mean overlap with the arrival bin of a request of length d that arrives uniformly in it: d − d²/2L for d ≤ L, else L/2.
-    first = np.where(duration <= step, duration - duration**2 / (2 * step), step / 2)
-    np.add.at(out, at, n * first)
-    rest = duration - first
-    k = 1
-    while len(at) and float(rest.max()) > 1:
-        part = np.minimum(rest, step)
-        ahead = np.minimum(at + k, bins)
-        np.add.at(out, ahead, n * part)
-        rest, k = rest - part, k + 1
-        keep = rest > 1
-        at, n, rest = at[keep], n[keep], rest[keep]
-    return [float(v) for v in (out[:bins] / step)]
+    length, bins = step * 1e6, len(hist)
+    out = np.zeros(bins + 1)
+    at, bucket = np.nonzero(hist)
+    n, duration = hist[at, bucket].astype(np.float64), values[bucket].astype(np.float64)
+    # Mean overlap with the bin of arrival of a request of length d: d − d²/2L for d ≤ L, else L/2.
+    part = np.where(duration <= length, duration - duration**2 / (2 * length), length / 2)
+    rest = duration
+    while len(at):
+        np.add.at(out, np.minimum(at, bins), n * part)
+        rest = rest - part
+        keep = (rest > 1) & (at < bins)
+        at, n, rest = at[keep] + 1, n[keep], rest[keep]
+        part = np.minimum(rest, length)
+    return [float(v) for v in out[:bins] / length]
 
 
-def _heatmap(whole: Series) -> dict[str, Any]:
-    if not len(whole.bucket):
-        return {}
-    lowest = max(100.0, float(np.min(whole.bucket[whole.bucket > 0], initial=1000)))
-    row = np.clip(np.floor(np.log2(np.maximum(whole.bucket, lowest) / lowest) * ROWS_PER_OCTAVE), 0, 60).astype(int)
+def _heatmap(hist: Any, values: Any) -> dict[str, Any]:
+    used = np.flatnonzero(hist.any(axis=0))
+    lowest = max(100.0, float(values[used[0]]))
+    row = np.clip(np.floor(np.log2(np.maximum(values[used], lowest) / lowest) * ROWS_PER_OCTAVE), 0, 60).astype(int)
     rows = int(row.max()) + 1
-    counts = np.zeros((whole.grid.bins, rows), np.int64)
-    np.add.at(counts, (whole.bin, row), whole.number)
-    return {
-        "interval_s": whole.grid.step,
-        "start": iso(whole.grid.start),
-        "bounds_ms": [lowest * 2 ** (i / ROWS_PER_OCTAVE) / 1e3 for i in range(rows + 1)],
-        "counts": counts.tolist(),
-    }
+    counts = np.zeros((len(hist), rows), np.int64)
+    np.add.at(counts.T, row, hist[:, used].T)
+    return {"bounds_ms": [lowest * 2 ** (i / ROWS_PER_OCTAVE) / 1e3 for i in range(rows + 1)], "counts": counts.tolist()}

@@ -64,17 +64,25 @@ class Evidence:
         """The result by column, as NumPy arrays (strings as object arrays, instants as datetime64[us])."""
         return dict(self._run(sql).fetchnumpy())
 
+    def batches(self, sql: str, rows: int) -> Iterable[Any]:
+        """The result as Arrow record batches of about ``rows`` rows: memory stays bounded whatever the size."""
+        self._check(sql)
+        reader: Iterable[Any] = self.connection.cursor().sql(sql).to_arrow_reader(rows)
+        return reader
+
     def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
         import duckdb
 
-        if self.allowed is not None:
-            stray = _named(sql) - self.allowed
-            if stray:
-                raise ContractError(f"a check asked for {', '.join(sorted(stray))}, which it does not declare in NEEDS or HELPS")
+        self._check(sql)
         try:
             return self.connection.execute(sql)
         except duckdb.Error as error:
             raise QueryError(str(error).split("\n\n")[0].replace("\n", " ")[:400], where="SQL", todo="perfaudit query --tables lists tables and columns") from error
+
+    def _check(self, sql: str) -> None:
+        stray = _named(sql) - self.allowed if self.allowed is not None else None
+        if stray:
+            raise ContractError(f"a check asked for {', '.join(sorted(stray))}, which it does not declare in NEEDS or HELPS")
 
 
 def within(window: Window | None, column: str = "time") -> str:

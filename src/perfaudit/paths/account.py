@@ -6,10 +6,11 @@ Shares sum to 1; what no evidence splits is ``unexplained``, a row of its own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from perfaudit.baseline.cube import Cube
 from perfaudit.baseline.requests import Requests, RouteRow
 from perfaudit.baseline.tiers import Tiers
 from perfaudit.evidence.store import Evidence, quote, within
@@ -32,14 +33,17 @@ class Component:
 
 @dataclass(frozen=True)
 class TimeAccount:
-    """Where the outermost tier's request-seconds of the affected window went, and what was added to the reference."""
+    """Where the outermost tier's request-seconds of the affected window went, and what was added to the reference.
+
+    ``requests`` holds exact distributions per route and window, ``cube`` their histograms over time.
+    """
 
     windows: Windows
     requests: Requests | None
     tiers: Tiers
     seconds: float = 0.0
     components: tuple[Component, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    cube: Cube | None = None
 
     @property
     def routes(self) -> list[RouteRow]:
@@ -89,10 +93,10 @@ class TimeAccount:
         return out
 
 
-def build(evidence: Evidence, tiers: Tiers, windows: Windows, requests: Requests | None) -> TimeAccount:
+def build(evidence: Evidence, tiers: Tiers, windows: Windows, requests: Requests | None, cube: Cube | None = None) -> TimeAccount:
     """Split the affected window's request-seconds as far as the evidence allows."""
     if requests is None or requests.total.affected.seconds <= 0:
-        return TimeAccount(windows, requests, tiers)
+        return TimeAccount(windows, requests, tiers, cube=cube)
     total = requests.total.affected
     parts: list[Component] = []
     if total.upstream_known:
@@ -103,7 +107,7 @@ def build(evidence: Evidence, tiers: Tiers, windows: Windows, requests: Requests
         parts.append(Component("connection set-up", float(spent[1] or 0), "access log: upstream connect time"))
     parts += _inner(evidence, tiers, windows)
     parts += _database(evidence, windows.affected)
-    return TimeAccount(windows, requests, tiers, total.seconds, tuple(_exclusive(parts, total.seconds)))
+    return TimeAccount(windows, requests, tiers, total.seconds, tuple(_exclusive(parts, total.seconds)), cube)
 
 
 def _exclusive(parts: list[Component], seconds: float) -> list[Component]:

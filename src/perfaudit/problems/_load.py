@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.baseline.requests import Grid, eight_bits
-from perfaudit.evidence.store import Evidence, within
-from perfaudit.model import Window
+from perfaudit.baseline.cube import Cube
+from perfaudit.model import Windows
 from perfaudit.paths.account import TimeAccount
 
 #: Requests a bin should hold on average, for a rate known to ± 20 % (Poisson).
@@ -47,54 +46,66 @@ class Load:
         return np.where(gap, self.rate, (self.rate + before) / 2)
 
 
-def load(evidence: Evidence, account: TimeAccount) -> Load | None:
-    """The load picture over the recording and the reference; None when there are too few requests."""
-    windows = account.windows
-    spans = [windows.whole] + ([windows.reference] if windows.reference and not windows.whole.overlap(windows.reference) else [])
-    count = sum(r.all.count for r in account.routes)
-    seconds = sum(s.seconds for s in spans)
-    if count < 200 or seconds <= 0:
+def load(account: TimeAccount) -> Load | None:
+    """The load picture over the recording and its reference; None when there are too few requests."""
+    cube, windows = account.cube, account.windows
+    if cube is None or cube.count.sum() < 200:
         return None
-    grid = Grid.over(spans[0], max(20, min(600, int(count / PER_BIN * spans[0].seconds / seconds))))
-    everything = Window(min(s.start for s in spans), max(s.end for s in spans))
-    grid = Grid(everything.start // (grid.step * 1_000_000) * grid.step * 1_000_000, grid.step, 0)
-    where = " OR ".join(f"({within(s)})" for s in spans)
-    data = evidence.columns(
-        f"SELECT {grid.sql()} AS b, coalesce(method, '') AS m, coalesce(route, '') AS r, {eight_bits('coalesce(duration_us, 0)')} AS d, count(*) AS n"
-        f" FROM requests WHERE {account.tiers.condition} AND ({where}) AND status <> 101 GROUP BY ALL ORDER BY ALL"
-    )
-    b, d, n = (np.asarray(data[k]).astype(np.int64) for k in ("b", "d", "n"))
-    used, position = np.unique(b, return_inverse=True)
-    when = grid.start + used * grid.step * 1_000_000
-    middle = when + grid.step * 500_000
-    zone = np.full(len(used), 2)
+    group = _groups(cube)
+    used, of = np.unique(group, return_inverse=True)
+    first = np.searchsorted(of, np.arange(len(used)))
+    when, seconds = cube.bins[first], np.bincount(of, cube.steps)
+    count = _sums(cube.count.sum(axis=0), of)
+    zone = _zones(when + (seconds * 500_000).astype(np.int64), windows)
+    rate = count / seconds
+    busy = count > 0
+    calm = (zone == 1) & busy if windows.reference else busy & (rate <= np.median(rate[busy]))
+    slow, known, excess, spent = (np.zeros(len(used)) for _ in range(4))
+    for k in range(len(cube.keys) - 1):
+        hist = _sums(cube.hist[k], of)
+        quiet = hist[calm].sum(axis=0)
+        spent += hist @ cube.values / 1e6
+        if quiet.sum() < LEAST_CALM:
+            continue
+        bar = cube.values[int(np.searchsorted(np.cumsum(quiet), SLOW * quiet.sum()))]
+        mean = float(np.average(cube.values, weights=quiet))
+        n = hist.sum(axis=1)
+        slow += hist[:, cube.values > bar * 1.25 + 1000].sum(axis=1)
+        excess += (hist @ cube.values - mean * n) / 1e6
+        known += n
+    # The first and the last bin of a stretch are cut off: their rate is not known.
+    edge = np.zeros(len(used), bool)
+    filled = np.flatnonzero(busy)
+    jumps = np.flatnonzero(np.diff(filled) > 1)
+    edge[filled[[0, len(filled) - 1, *jumps, *(jumps + 1)]]] = True
+    keep = (known > 0) & ~edge
+    if keep.sum() < 8:
+        return None
+    return Load(when[keep], rate[keep], (slow / np.maximum(known, 1))[keep], excess[keep], spent[keep], zone[keep], int(np.median(seconds)))
+
+
+def _groups(cube: Cube) -> Any:
+    """Neighbouring bins merged until each holds :data:`PER_BIN` requests on average; the two grids stay apart."""
+    out, offset = [], 0
+    for grid, at in ((cube.own, 0), (cube.base, cube.own.bins)):
+        if grid is not None:
+            count = cube.count[:, at : at + grid.bins].sum()
+            size = max(1, int(np.ceil(PER_BIN * grid.bins / max(1, count))))
+            out.append(np.arange(grid.bins) // size + offset)
+            offset = int(out[-1][-1]) + 1
+    return np.concatenate(out)
+
+
+def _sums(rows: Any, of: Any) -> Any:
+    return np.add.reduceat(rows.astype(np.int64), np.searchsorted(of, np.arange(of[-1] + 1)), axis=0)
+
+
+def _zones(middle: Any, windows: Windows) -> Any:
+    zone = np.full(len(middle), 2)
     zone[(middle >= windows.affected.start) & (middle < windows.affected.end)] = 0
     if windows.reference:
         zone[(middle >= windows.reference.start) & (middle < windows.reference.end)] = 1
-    rate = np.bincount(position, n) / grid.step
-    calm = zone[position] == 1 if windows.reference else rate[position] <= np.median(rate)
-    slow, known, excess = np.zeros(len(used)), np.zeros(len(used)), np.zeros(len(used))
-    spent = np.bincount(position, n * d) / 1e6
-    keys = np.array([f"{m}\t{r}" for m, r in zip(data["m"], data["r"], strict=True)])
-    for key in np.unique(keys):
-        mine = keys == key
-        quiet = mine & calm
-        if n[quiet].sum() < LEAST_CALM:
-            continue
-        order = np.argsort(d[quiet], kind="stable")
-        at = np.cumsum(n[quiet][order])
-        bar = d[quiet][order][int(np.searchsorted(at, SLOW * at[-1]))]
-        mean = float(np.average(d[quiet], weights=n[quiet]))
-        slow += np.bincount(position[mine], n[mine] * (d[mine] > bar * 1.25 + 1000), len(used))
-        excess += np.bincount(position[mine], n[mine] * (d[mine] - mean), len(used)) / 1e6
-        known += np.bincount(position[mine], n[mine], len(used))
-    keep = known > 0
-    # The first and the last bin of a stretch are cut off: their rate is not known.
-    edge = np.zeros(len(used), bool)
-    jumps = np.flatnonzero(np.diff(used) > 1)
-    edge[[0, len(used) - 1, *jumps, *(jumps + 1)]] = True
-    keep &= ~edge
-    return Load(when[keep], rate[keep], (slow / np.maximum(known, 1))[keep], excess[keep], spent[keep], zone[keep], grid.step) if keep.sum() >= 8 else None
+    return zone
 
 
 def bursts(picture: Load, factor: float) -> int:

@@ -64,7 +64,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     slowed, failed = account.added_seconds / max(account.seconds, 1e-9), account.failed_beyond / max(total.affected.count, 1)
     if slowed < RELEVANT and failed < RELEVANT:
         return Outcome.clear(f"load rose {ratio:.2f} times and requests did not get slower for it")
-    picture = load(evidence, account)
+    picture = load(account)
     tests = [Test("arrival rate, affected over reference", round(ratio, 3), f"≥ {RISE}", True, query=_rate_query(account))]
     alike = at_equal_load(picture)
     tests.append(Test("share of slow requests at equal load, affected minus reference", None if alike is None else round(alike, 3), f"≤ {ALIKE}", None if alike is None else alike <= ALIKE))

@@ -57,7 +57,7 @@ FIXES = (
 def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     """Does the tail follow the arrival rate at unchanged average load?"""
     windows, requests = account.windows, account.requests
-    picture = load(evidence, account)
+    picture = load(account)
     if picture is None or requests is None:
         return Outcome.no_evidence("too few requests with a duration over too short a time", *WANTED)
     total = requests.total

@@ -11,7 +11,8 @@
     ├── QueryError             2   SQL that does not run
     ├── ContractError          2   a reader, check or renderer broke its contract (a defect of ours)
     ├── InsufficientEvidence   3   readable, but too little for what was asked
-    └── GateFailed             1   a gate (``--fail-on``, ``--objective``) did not hold
+    ├── GateFailed             1   a gate (``--fail-on``, ``--objective``) did not hold
+    └── Stopped              130   a person stopped it; says how far it came
 
 An error says *what* happened, *where*, and *what to do*: one line each. The command line prints those three lines and
 nothing else, unless ``PERFAUDIT_DEBUG=1`` asks for the traceback.
@@ -73,3 +74,9 @@ class GateFailed(AuditError):
     """A gate that the caller asked for (``--fail-on``, ``--objective``) did not hold."""
 
     exit_code = 1
+
+
+class Stopped(AuditError):
+    """A person stopped the program (Ctrl-C, 128 + SIGINT by the shells' convention)."""
+
+    exit_code = 130

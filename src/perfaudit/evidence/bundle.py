@@ -1,6 +1,6 @@
 """The bundle: a folder with ``manifest.json`` and ``tables/<name>/*.parquet``. It is the truth; nothing downstream opens a log.
 
-Adding is atomic and idempotent. A source is keyed by the hash of its content; its parts are written beside, synced and
+Adding is atomic and idempotent. A source is keyed by the hash of its text (decompressed); its parts are written beside, synced and
 renamed, then entered into the manifest in one replace. Killed at any instant, a bundle opens, and the same command finishes
 the job: parts that the manifest does not name are ignored and swept by the next writer. One writer at a time.
 """
@@ -8,14 +8,16 @@ the job: parts that the manifest does not name are ignored and swept by the next
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import hashlib
 import json
 import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from perfaudit.errors import BundleError, ContractError
 from perfaudit.evidence.tables import TABLES, arrow_schema
@@ -28,6 +30,15 @@ if TYPE_CHECKING:
 FORMAT = 1
 #: How long a second writer waits before it is refused, seconds. Adding 5 M lines takes some seconds.
 LOCK_PATIENCE = 60.0
+_CONTENTS = frozenset({"tables", "baseline", "spill", "manifest.json", "manifest.json.new", "client.key", "lock", "result.json"})
+_AGAIN = "then run the same command again: what was added so far is kept"
+_UNWRITABLE = {
+    errno.ENOSPC: f"free some space, {_AGAIN}",
+    errno.EDQUOT: f"free some of your quota, {_AGAIN}",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+}
 
 
 class Bundle:
@@ -48,9 +59,9 @@ class Bundle:
             _write_once(path / "client.key", secrets.token_bytes(16))
         except OSError as error:
             raise BundleError(f"cannot create a bundle: {error.strerror}", where=str(path), todo="choose a folder that you may write to") from error
-        bundle = cls(path, {"format": FORMAT, "keep_addresses": keep_addresses, "sources": [], "not_read": []}, durable=durable)
-        bundle._save()
-        return bundle
+        bundle = cls(path, {"format": FORMAT, "keep_addresses": keep_addresses, "sources": [], "not_read": [], "configuration": []}, durable=durable)
+        with bundle.writing(fresh=True):
+            return bundle
 
     @classmethod
     def open(cls, path: Path) -> Bundle:
@@ -59,16 +70,26 @@ class Bundle:
             manifest = json.loads((path / "manifest.json").read_bytes())
         except FileNotFoundError as error:
             raise BundleError("there is no bundle here", where=str(path), todo="make one: perfaudit init DIR, then perfaudit add PATH…") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BundleError(f"the manifest cannot be read: {error}", where=str(path / "manifest.json"), todo="check the path and its permissions") from error
-        if manifest.get("format") != FORMAT:
-            raise BundleError(f"the bundle has format {manifest.get('format')!r}, this version reads {FORMAT}", where=str(path), todo="use the version of perfaudit that wrote it")
-        return cls(path, manifest)
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        if found != FORMAT:
+            raise BundleError(f"the bundle has format {found!r}, this version reads {FORMAT}", where=str(path), todo="use the version of perfaudit that wrote it")
+        bundle = cls(path, manifest)
+        missing = next((part for table in TABLES for part, _ in bundle.parts(table) if not part.is_file()), None)
+        if missing:
+            raise BundleError("a part of the bundle is missing", where=str(missing), todo="restore the folder, or make a new bundle: perfaudit init DIR, then perfaudit add PATH…")
+        return bundle
 
     @staticmethod
     def is_bundle(path: Path) -> bool:
         """Whether ``path`` is the folder of a bundle."""
         return (path / "manifest.json").is_file() and (path / "tables").is_dir()
+
+    @staticmethod
+    def contents(path: Path) -> frozenset[str]:
+        """Names in ``path`` that belong to its bundle and are no evidence; empty where it holds none."""
+        return _CONTENTS if Bundle.is_bundle(path) else frozenset()
 
     def beside(self, other: Bundle, role: str) -> Bundle:
         """A read-only view of both bundles; the sources of ``other`` carry ``role`` (``baseline``)."""
@@ -83,7 +104,7 @@ class Bundle:
 
     @property
     def sources(self) -> list[dict[str, Any]]:
-        """What was read, in order of adding: the entries of the manifest."""
+        """What was read, by name: the entries of the manifest."""
         return list(self.manifest["sources"])
 
     @property
@@ -110,49 +131,73 @@ class Bundle:
     # ---------------------------------------------------------------- writing
 
     @contextlib.contextmanager
-    def writing(self, patience: float = LOCK_PATIENCE) -> Iterator[None]:
-        """Hold the bundle for writing; waits for another writer up to ``patience`` seconds, then :class:`BundleError`."""
-        with open(self.path / "lock", "a+b") as handle:
-            deadline = time.monotonic() + patience
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    if time.monotonic() >= deadline:
-                        raise BundleError("another perfaudit is adding to this bundle", where=str(self.path), todo="wait for it to end, then run the same command again") from None
-                    time.sleep(0.05)
-            self.manifest = json.loads((self.path / "manifest.json").read_bytes())
-            self._sweep()
-            yield
+    def writing(self, patience: float = LOCK_PATIENCE, *, fresh: bool = False) -> Iterator[None]:
+        """Hold the bundle for writing; waits for another writer up to ``patience`` seconds, then :class:`BundleError`.
+
+        ``fresh`` writes the first manifest, unless another writer did so meanwhile. A disk that is full or read-only
+        becomes :class:`BundleError`; what was committed before stays.
+        """
+        try:
+            with open(self.path / "lock", "a+b") as handle:
+                self._lock(handle, patience)
+                if fresh and not (self.path / "manifest.json").exists():
+                    self._save()
+                self.manifest = self.open(self.path).manifest
+                self._sweep()
+                yield
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            raise BundleError(f"cannot write to the bundle: {error.strerror or os.strerror(error.errno)}", where=str(self.path), todo=_UNWRITABLE[error.errno]) from error
+
+    def _lock(self, handle: BinaryIO, patience: float) -> None:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() >= deadline:
+                    raise BundleError("another perfaudit is adding to this bundle", where=str(self.path), todo="wait for it to end, then run the same command again") from None
+                time.sleep(0.05)
 
     def part_writer(self, columns: Mapping[str, frozenset[str]]) -> SourceWriter:
         """Begin a source. ``columns`` limits what is stored of a table (absent: everything)."""
         return SourceWriter(self, columns)
 
     def commit(self, entry: dict[str, Any], writer: SourceWriter, *, replaces: str | None = None) -> None:
-        """Enter a source: its parts become visible in one replace of the manifest. ``replaces``: the key of a source that goes."""
-        entry["tables"] = writer.finish(entry["sha256"][:24])
-        kept = [s for s in self.manifest["sources"] if s["sha256"] not in (replaces, entry["sha256"])]
-        self.manifest["sources"] = [*kept, entry]
-        self._save()
+        """Enter a source: its parts become visible in one replace of the manifest. ``replaces``: the text that it goes on from."""
+        how = json.dumps([entry["text_sha256"], entry["reader"], entry["reader_version"], entry["read_as"]], sort_keys=True)
+        tables = writer.finish(hashlib.sha256(how.encode()).hexdigest()[:24])
+        kept = [s for s in self.manifest["sources"] if s["text_sha256"] not in (replaces, entry["text_sha256"])]
+        self._update(sources=sorted([*kept, {**entry, "tables": tables}], key=lambda s: (s["name"], s["text_sha256"])))
 
-    def set_aside(self, entries: list[dict[str, str]]) -> None:
-        """Remember files that nobody could read, by name."""
-        known = {e["name"]: e for e in self.manifest["not_read"]}
-        known |= {e["name"]: e for e in entries}
+    def set_aside(self, not_read: list[dict[str, str]], configuration: list[dict[str, Any]]) -> None:
+        """Remember, by name, files that nobody could read and files whose log formats were used."""
         read = {s["name"] for s in self.manifest["sources"]}
-        self.manifest["not_read"] = [known[name] for name in sorted(known) if name not in read]
-        self._save()
+        used = _by_name(self.manifest.get("configuration", []), configuration)
+        aside = [e for e in _by_name(self.manifest["not_read"], not_read) if e["name"] not in read | {c["name"] for c in used}]
+        self._update(not_read=aside, configuration=used)
 
-    def find(self, sha256: str) -> dict[str, Any] | None:
-        """The source with this content, if it was added."""
-        return next((s for s in self.manifest["sources"] if s["sha256"] == sha256), None)
+    def find(self, text_sha256: str) -> dict[str, Any] | None:
+        """The source with this text, if it was added."""
+        return next((s for s in self.manifest["sources"] if s["text_sha256"] == text_sha256), None)
+
+    def _update(self, **changes: Any) -> None:
+        before = self.manifest
+        self.manifest = {**before, **changes}
+        if self.manifest == before:
+            return
+        try:
+            self._save()
+        except BaseException:
+            self.manifest = before
+            raise
 
     def _save(self) -> None:
         target, beside = self.path / "manifest.json", self.path / "manifest.json.new"
         with open(beside, "wb") as handle:
             handle.write(json.dumps(self.manifest, indent=1, sort_keys=True, ensure_ascii=False).encode())
+            handle.flush()
             self.sync(handle.fileno())
         os.replace(beside, target)  # noqa: PTH105
         self.sync_folder(self.path)
@@ -256,8 +301,14 @@ class SourceWriter:
         for path, writer, _ in self._open.values():
             with contextlib.suppress(Exception):
                 writer.close()
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         self._open = {}
+
+
+def _by_name(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    known = {e["name"]: e for e in [*old, *new]}
+    return [known[name] for name in sorted(known)]
 
 
 def _arrow(value: Any, kind: str, target: pa.DataType, rows: int) -> pa.Array:

@@ -6,8 +6,7 @@ that shows the first bad line and the setting that would make it readable.
 
 from __future__ import annotations
 
-import contextlib
-import errno
+import hashlib
 import os
 import re
 import stat
@@ -16,65 +15,119 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from perfaudit.errors import AuditError, BundleError, EvidenceError, NothingReadable, UsageError
+from perfaudit.errors import AuditError, EvidenceError, NothingReadable, Stopped, UsageError
 from perfaudit.evidence.bundle import Bundle, SourceWriter
-from perfaudit.evidence.readers import NamedFormat, ReadOptions, Recognised, Sample, discover, recognise
+from perfaudit.evidence.directives import declared
+from perfaudit.evidence.naming import identify, shown
+from perfaudit.evidence.readers import ReadOptions, Recognised, Sample, discover, recognise
 from perfaudit.evidence.source import Source
-
-#: Files beside a log that are searched for format directives: small and few, so that /var/log is no burden.
-DIRECTIVE_BYTES, DIRECTIVE_FILES = 256 << 10, 200
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the source's name, raw bytes read so far and its size (None when unknown)."""
 
+#: Files of an audit folder that are no evidence.
+_OWN = frozenset({"audit.toml", "perfaudit.toml"})
+#: What else files are, by their first bytes (of ``file``'s magic): one step of the person makes them readable.
+_PACKED = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "zip", b"\x04\x22\x4d\x18": "lz4", b"7z\xbc\xaf": "7z"}
+
 
 @dataclass
 class Intake:
-    """What one ``add`` did."""
+    """What one ``add`` did: manifest entries added, names known before, files set aside, files whose formats were used."""
 
     added: list[dict[str, Any]] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
     not_read: list[dict[str, str]] = field(default_factory=list)
+    configuration: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def aside(self, name: str, reason: str) -> None:
+        """Set a file aside, by name."""
+        self.not_read.append({"name": name, "reason": reason})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file of which no line could be read: its first bad line (redacted) and the setting that might help."""
+
+    name: str
+    line: str
+    hint: str
+    size: int
 
 
 @dataclass(frozen=True)
 class Item:
-    """A file to read and how people know it; ``path`` is None for standard input."""
+    """A file to read and how people know it; ``path`` is None for standard input, ``named`` when it was given by name."""
 
     name: str
     path: Path | None
+    named: bool = True
 
 
 def find(paths: Iterable[str | Path]) -> tuple[list[Item], list[dict[str, str]]]:
-    """The files below ``paths`` (``-`` is standard input), sorted; with what is set aside unseen. Raises :class:`UsageError`."""
+    """The files below ``paths`` (``-`` is standard input) by name, and what is set aside unseen. Raises :class:`UsageError`."""
     items: list[Item] = []
     aside: list[dict[str, str]] = []
-    for given in paths:
-        if str(given) == "-":
+    given = list(dict.fromkeys(map(str, paths)))
+    for text in given:
+        if text == "-":
             items.append(Item("standard input", None))
             continue
-        path = Path(given)
+        path = Path(text)
         try:
             mode = path.stat().st_mode
-        except OSError as error:
-            raise UsageError(f"cannot read {given}: {error.strerror}", where=str(given), todo="check the path and its permissions") from error
-        if not stat.S_ISDIR(mode):
-            items.append(Item(path.name, path))
-            continue
-        base = path.resolve().name
-        for folder, folders, files in os.walk(path):
-            folders[:] = sorted(f for f in folders if not f.startswith(".") and not Bundle.is_bundle(Path(folder) / f))
-            for file in sorted(files):
-                full = Path(folder) / file
-                name = f"{base}/{full.relative_to(path)}"
-                with contextlib.suppress(OSError):
-                    mode = full.stat().st_mode
-                    if not stat.S_ISREG(mode):
-                        aside.append({"name": name, "reason": "not a regular file; give it by name to read it"})
-                        continue
-                if not file.startswith("."):
-                    items.append(Item(name, full))
-    return items, aside
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"cannot read {shown(text)}: {reason}", where=shown(text), todo="check the path and its permissions") from error
+        if stat.S_ISDIR(mode):
+            _walk(path, items, aside)
+        else:
+            twins = sum(Path(other).name == path.name for other in given) > 1
+            items.append(Item(shown("/".join(path.resolve().parts[-3:]) if twins else path.name), path))
+    return sorted(items, key=lambda item: (item.name, str(item.path))), aside
+
+
+def _walk(top: Path, items: list[Item], aside: list[dict[str, str]]) -> None:
+    """The regular files below ``top``; everything else by name and reason."""
+    base = top.resolve().name
+
+    def set_aside(path: str | Path, reason: str) -> None:
+        aside.append({"name": shown(f"{base}/{os.path.relpath(path, top)}"), "reason": reason})
+
+    for folder, folders, files in os.walk(top, onerror=lambda error: set_aside(error.filename, f"cannot be opened: {error.strerror}")):
+        here = Path(folder)
+        ours = Bundle.contents(here)
+        for name in sorted(folders):
+            reason = _unwalked(here / name)
+            if reason:
+                folders.remove(name)
+                if name not in ours:
+                    set_aside(here / name, reason)
+        folders[:] = sorted(set(folders) - ours)
+        for name in sorted(set(files) - ours):
+            path = here / name
+            reason = "hidden; give it by name to read it" if name.startswith(".") else _unread(path)
+            if reason:
+                set_aside(path, reason)
+            else:
+                items.append(Item(shown(f"{base}/{path.relative_to(top)}"), path, named=False))
+
+
+def _unwalked(folder: Path) -> str:
+    if folder.name.startswith("."):
+        return "hidden; give it by name to read it"
+    if folder.is_symlink():
+        return "a link to a folder; give it by name to read it"
+    return "a bundle of its own; give it by name to read it" if Bundle.is_bundle(folder) else ""
+
+
+def _unread(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    return "" if stat.S_ISREG(mode) else "not a regular file; give it by name to read it"
 
 
 def add(
@@ -87,93 +140,102 @@ def add(
 ) -> Intake:
     """Read ``paths`` into ``bundle``. ``zones`` maps a source's name (or ``*``) to an IANA zone.
 
-    Raises :class:`NothingReadable` when no source gave a row and :class:`BundleError` when the bundle cannot be written.
+    Raises :class:`NothingReadable` when no source gave a row, :class:`~perfaudit.errors.BundleError` when the bundle cannot
+    be written, and :class:`Stopped` for a keyboard interrupt; what was committed until then stays.
     """
     items, aside = find(paths)
     report = Intake(not_read=aside)
-    failures: list[tuple[str, str, str]] = []
-    declared = _directives(items)
+    formats = declared([i.path for i in items if i.path and not i.named], [i.path for i in items if i.path and i.named])
     with bundle.writing():
-        for item in items:
-            if item.path is not None and item.path.name in ("audit.toml", "perfaudit.toml"):
-                continue
-            near = tuple(f for where, found in declared.items() for f in found if item.path is None or where == item.path.parent or where in item.path.parents)
-            own = replace(options, formats=options.formats + near, zone=_zone(item.name, zones, options.zone), client_key=bundle.client_key)
-            if item.path is not None and _only_directives(item.path, declared):
-                report.not_read.append({"name": item.name, "reason": "configuration; its log formats are used"})
-                continue
-            try:
-                _add_one(bundle, item, own, report, failures, progress)
-            except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-                    raise BundleError(f"cannot write to the bundle: {error.strerror}", where=str(bundle.path), todo="free some space or choose another folder, then run the same command again: what was added so far is kept") from error
-                report.not_read.append({"name": item.name, "reason": str(error.strerror or error)})
-        if report.not_read:
-            bundle.set_aside(report.not_read)
+        try:
+            for item in items:
+                near = options.formats + formats.near(item.path)
+                own = replace(options, formats=near, zone=_zone(item.name, zones, options.zone), client_key=bundle.client_key)
+                _add_one(bundle, item, own, report, progress, formats.count(item.path))
+        except KeyboardInterrupt:
+            done = len(report.added) + len(report.known)
+            raise Stopped(f"stopped: {done} of {len(items)} files were read", todo="the same command goes on from there" if bundle.durable and done else "") from None
+        bundle.set_aside(report.not_read, report.configuration)
     if not report.added and not report.known:
-        raise _nothing(items, failures, report)
+        raise _nothing(items, report)
     return report
 
 
-def _add_one(bundle: Bundle, item: Item, options: ReadOptions, report: Intake, failures: list[tuple[str, str, str]], progress: Progress | None) -> None:
+def _add_one(bundle: Bundle, item: Item, options: ReadOptions, report: Intake, progress: Progress | None, declares: int) -> None:
+    if item.path is not None and item.path.name in _OWN:
+        return report.aside(item.name, "settings of an audit, not evidence")
     try:
         with Source(item.name, item.path) as source:
-            source.mark({s["bytes"]: s["sha256"] for s in bundle.manifest["sources"] if s["name"] == item.name})
+            source.mark((s["text_bytes"], s["text_sha256"]) for s in bundle.sources)
             if progress:
                 source.on_read = lambda _n: progress(item.name, source.raw_bytes, source.size)
             if not source.head:
-                report.not_read.append({"name": item.name, "reason": source.damage[0] if source.damage else "empty"})
-                return
-            sample = Sample(item.name, source.head, _identify(item, options))
+                return report.aside(item.name, source.damage[0] if source.damage else "empty")
+            service, instance = identify(item.name)
+            sample = Sample(item.name, source.head, replace(options, service=options.service or service, instance=options.instance or instance))
             found = recognise(sample)
-            if found is None:
-                failures.append((item.name, _first_line(sample), ""))
-                report.not_read.append({"name": item.name, "reason": "no reader knows this format"})
-                return
-            name, claim = found
-            _read(bundle, source, name, claim, sample.options, report, failures)
+            if declares and (found is None or found[1].confidence < 0.7):
+                report.configuration.append({"name": item.name, "formats": declares})
+            elif found is None:
+                _unknown(sample, source, report)
+            else:
+                _read(bundle, source, *found, sample.options, report)
     except EvidenceError as error:
-        if isinstance(error, BundleError):
-            raise
-        report.not_read.append({"name": item.name, "reason": error.what})
+        report.aside(item.name, error.what)
+    return None
 
 
-def _read(bundle: Bundle, source: Source, name: str, claim: Recognised, options: ReadOptions, report: Intake, failures: list[tuple[str, str, str]]) -> None:
+def _unknown(sample: Sample, source: Source, report: Intake) -> None:
+    packed = next((kind for magic, kind in _PACKED.items() if sample.head.startswith(magic)), None)
+    if packed:
+        return report.aside(sample.name, f"{packed} is not read; unpack it first")
+    from perfaudit.evidence.readers._infer import hint
+
+    first = sample.lines[0][:2000] if sample.lines else b""
+    report.failures.append(Failure(sample.name, _redacted(first), hint(first), source.size or len(sample.head)))
+    return report.aside(sample.name, "; ".join(["no reader knows this format", *source.damage]))
+
+
+def _read(bundle: Bundle, source: Source, name: str, claim: Recognised, options: ReadOptions, report: Intake) -> None:
     reader = discover()[name]
     if not options.service:
         options = replace(options, service=getattr(reader, "SERVICE", "web" if "requests" in reader.TABLES else ""))
     writer = bundle.part_writer(options.columns)
     sink = Tally(writer)
-    if claim.note:
-        sink.note(claim.note)
     try:
+        if claim.note:
+            sink.note(claim.note)
         reader.read(source, sink, claim, options)
+        entry = _entry(source, reader, sink, writer, options, claim)
+        known = bundle.find(source.text_sha256)
+        if known and all(known[key] == entry[key] for key in ("reader", "reader_version", "read_as", "parsed")):
+            report.known.append(source.name)
+        elif sink.n_parsed:
+            bundle.commit(entry, writer, replaces=source.grown_from)
+            report.added.append(entry)
+        else:
+            _none_fit(source, reader.NAME, claim, sink, report)
     except OSError:
-        writer.abandon()
         raise
     except Exception as error:
-        writer.abandon()
         if os.environ.get("PERFAUDIT_DEBUG"):
             raise
-        report.not_read.append({"name": source.name, "reason": f"the reader “{reader.NAME}” failed: {type(error).__name__}: {str(error)[:120]}"})
-        return
-    known = bundle.find(source.sha256)
-    if known is not None and known["reader_version"] == reader.VERSION:
+        report.aside(source.name, f"the reader “{reader.NAME}” failed: {type(error).__name__}: {shown(str(error))[:120]}")
+    finally:
         writer.abandon()
-        report.known.append(source.name)
-        return
-    if sink.n_parsed == 0:
-        writer.abandon()
-        example = next(iter(sink.examples.values()), {"text": _first_line(Sample(source.name, source.head))})["text"]
-        failures.append((source.name, example, claim.hint))
-        report.not_read.append({"name": source.name, "reason": f"0 of {sink.n_lines:,} lines fit “{reader.NAME}”"})
-        return
-    entry: dict[str, Any] = {
+
+
+def _entry(source: Source, reader: Any, sink: Tally, writer: SourceWriter, options: ReadOptions, claim: Recognised) -> dict[str, Any]:
+    """What the manifest keeps of a source, but for its tables."""
+    return {
         "name": source.name,
         "sha256": source.sha256,
         "bytes": source.raw_bytes,
+        "text_sha256": source.text_sha256,
+        "text_bytes": source.text_bytes,
         "reader": reader.NAME,
         "reader_version": reader.VERSION,
+        "read_as": _read_as(options, claim),
         "service": options.service,
         "lines": sink.n_lines,
         "parsed": sink.n_parsed,
@@ -183,24 +245,31 @@ def _read(bundle: Bundle, source: Source, name: str, claim: Recognised, options:
         "first": writer.first,
         "last": writer.last,
     }
-    bundle.commit(entry, writer, replaces=source.grown_from)
-    report.added.append(entry)
+
+
+def _read_as(options: ReadOptions, claim: Recognised) -> dict[str, Any]:
+    """What a person said about reading, and the form that was found: with another one the same text is read again."""
+    said = {"timezone": options.zone, "routes": list(options.route_patterns), **{k: getattr(options, k) for k in sorted(options.labelled)}}
+    form = re.sub(r" at 0x[0-9a-f]+", "", repr(claim.detail))
+    return {k: v for k, v in said.items() if v} | {"form": hashlib.sha256(form.encode("utf-8", "backslashreplace")).hexdigest()[:8]}
+
+
+def _none_fit(source: Source, reader: str, claim: Recognised, sink: Tally, report: Intake) -> None:
+    example = next(iter(sink.examples.values()), {"text": ""})["text"]
+    report.failures.append(Failure(source.name, example, claim.hint, source.text_bytes))
+    report.aside(source.name, "; ".join([f"0 of {sink.n_lines:,} lines fit “{reader}”", *source.damage]))
 
 
 class Tally:
     """The sink of one source: passes rows on and counts lines; see :class:`perfaudit.evidence.readers.Sink`."""
 
     def __init__(self, writer: SourceWriter) -> None:
-        self._writer = writer
+        self.write = writer.write
         self.n_lines = 0
         self.n_parsed = 0
         self.rejected: dict[str, int] = {}
         self.examples: dict[str, dict[str, Any]] = {}
         self.notes: list[str] = []
-
-    def write(self, table: str, columns: Mapping[str, Any], rows: int) -> None:
-        """Append rows."""
-        self._writer.write(table, columns, rows)
 
     def lines(self, n: int = 1) -> None:
         """Count physical lines."""
@@ -215,9 +284,7 @@ class Tally:
         if n <= 0:
             return
         if reason not in self.rejected:
-            from perfaudit import redact
-
-            self.examples[reason] = {"text": redact.line(bytes(example[:2000])), "offset": int(offset)}
+            self.examples[reason] = {"text": _redacted(bytes(example[:2000])), "offset": int(offset)}
         self.rejected[reason] = self.rejected.get(reason, 0) + n
 
     def too_long(self, offset: int, first: bytes) -> None:
@@ -231,24 +298,10 @@ class Tally:
             self.notes.append(text)
 
 
-# -------------------------------------------------------------------- names
+def _redacted(line: bytes) -> str:
+    from perfaudit import redact
 
-_NOISE = {"access", "log", "logs", "json", "jsonl", "ndjson", "txt", "csv", "other", "vhosts", "error", "errors", "out", "current", "ssl", "stdin", "standard", "input"}
-
-
-def identify(name: str) -> tuple[str, str]:
-    """``(service, instance)`` told by a file's name: ``web1.access.log.2.gz`` → ``("web", "web1")``, ``access.log`` → ``("", "")``."""
-    stem = re.sub(r"\.(gz|zst|zstd)$", "", Path(name).name)
-    stem = re.sub(r"([._-]\d{1,3}|[._-]\d{4}-?\d{2}-?\d{2}([._-]?\d{2,6})?)$", "", stem)
-    words = [w for w in re.split(r"[._\s-]+", stem) if w.lower() not in _NOISE and not re.fullmatch(r"\d{4,}", w)]
-    whole = "-".join(words).lower()
-    numbered = re.fullmatch(r"(.*?[a-z]{2,})-?(\d{1,3})", whole)
-    return (numbered[1], whole) if numbered else (whole, "")
-
-
-def _identify(item: Item, options: ReadOptions) -> ReadOptions:
-    service, instance = identify(item.name)
-    return replace(options, service=options.service or service, instance=options.instance or instance)
+    return redact.line(line)
 
 
 def _zone(name: str, zones: Mapping[str, str] | None, default: str | None) -> str | None:
@@ -256,55 +309,20 @@ def _zone(name: str, zones: Mapping[str, str] | None, default: str | None) -> st
     return zones.get(name) or zones.get(Path(name).name) or zones.get("*") or default
 
 
-# -------------------------------------------------------------------- directives
-
-_NGINX = re.compile(r"^\s*log_format\s+(\S+)\s+((?:[^;'\"]|'[^']*'|\"[^\"]*\")+);", re.M)
-_APACHE = re.compile(r"^\s*LogFormat\s+\"((?:[^\"\\]|\\.)*)\"(?:\s+(\S+))?", re.M | re.I)
-_POSTGRES = re.compile(r"^\s*log_line_prefix\s*=\s*'((?:[^']|'')*)'", re.M)
-
-
-def directives(text: str, origin: str) -> list[NamedFormat]:
-    """The ``log_format``, ``LogFormat`` and ``log_line_prefix`` directives in a piece of configuration."""
-    found = [NamedFormat("nginx", m[1], m[2].strip(), origin) for m in _NGINX.finditer(text)]
-    found += [NamedFormat("apache", m[2] or "", m[1].replace('\\"', '"').replace("\\\\", "\\"), origin) for m in _APACHE.finditer(text)]
-    return found + [NamedFormat("postgresql", "log_line_prefix", m[1].replace("''", "'"), origin) for m in _POSTGRES.finditer(text)]
-
-
-def _directives(items: Iterable[Item]) -> dict[Path, list[NamedFormat]]:
-    folders = dict.fromkeys(item.path.parent for item in items if item.path is not None)
-    found: dict[Path, list[NamedFormat]] = {}
-    for folder in folders:
-        try:
-            files = sorted(p for p in folder.iterdir() if p.is_file() and p.stat().st_size <= DIRECTIVE_BYTES)[:DIRECTIVE_FILES]
-        except OSError:
-            continue
-        for path in files:
-            with contextlib.suppress(OSError):
-                raw = path.read_bytes()
-                if b"log_format" in raw or b"logformat" in raw.lower() or b"log_line_prefix" in raw:
-                    here = directives(raw.decode("utf-8", "replace"), path.name)
-                    if here:
-                        found.setdefault(folder, []).extend(here)
-    return found
-
-
-def _only_directives(path: Path, declared: Mapping[Path, list[NamedFormat]]) -> bool:
-    return any(f.origin == path.name for f in declared.get(path.parent, ()))
-
-
 # -------------------------------------------------------------------- nothing readable
 
-
-def _first_line(sample: Sample) -> str:
-    from perfaudit import redact
-
-    return redact.line(sample.lines[0][:2000]) if sample.lines else ""
+_EXAMPLE = """--log-format '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $request_time'"""
 
 
-def _nothing(items: list[Item], failures: list[tuple[str, str, str]], report: Intake) -> AuditError:
-    if failures:
-        name, line, hint = failures[0]
-        todo = hint or "say how its lines are built: --log-format '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\" $request_time' (nginx), or put the log_format directive in a text file beside the log"
-        return NothingReadable(f"nothing could be read: 0 lines parsed of {len(items)} source{'s' * (len(items) != 1)}", where=f"{name}, first line: {line}", todo=todo)
+def _nothing(items: list[Item], report: Intake) -> AuditError:
+    if report.failures:
+        worst = max(report.failures, key=lambda f: (bool(f.hint), f.size))
+        many = f"{len(items)} source{'s' * (len(items) != 1)}"
+        todo = f"say how its lines are built, e.g. {_EXAMPLE}, or put the log_format (nginx), LogFormat (Apache) or log_line_prefix (PostgreSQL) directive in a text file beside it"
+        if "$" in worst.hint:
+            todo = f"--log-format '{worst.hint}'"
+        elif worst.hint:
+            todo = worst.hint
+        return NothingReadable(f"nothing could be read: 0 lines parsed of {many}", where=f"{worst.name}, first line: {worst.line}", todo=todo)
     reasons = "; ".join(f"{r['name']}: {r['reason']}" for r in report.not_read[:3])
     return NothingReadable("nothing could be read" + ("" if items else ": no files were found"), where=reasons, todo="give access logs, database logs, session dumps or metrics; perfaudit analyze --help lists the formats")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -23,6 +24,9 @@ BLOCK = 16 << 20
 MAX_LINE = 1 << 20
 #: What readers see to recognise a format.
 HEAD = 256 << 10
+
+
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # zstd skippable frame (RFC 8878, 3.1.2), as pzstd writes first
 
 
 class Block(NamedTuple):
@@ -42,39 +46,43 @@ class Source:
         self.raw_bytes = 0
         self.size: int | None = None
         self.on_read: Callable[[int], None] | None = None
-        self._marks: dict[int, str] = {}
-        self._marked: dict[int, str] = {}
-        self._hash = hashlib.sha256()
+        self._raw_digest = self._text_digest = _Digest()
         self._stream = stream
         self._raw: BinaryIO | None = None
         self._fill: Callable[[memoryview], int] = self._fill_plain
         self._head = b""
         self._head_used = 0
         self._ended = False
+        self._compressed = False
 
     def __enter__(self) -> Source:
         if self._stream is not None:
             self._raw = self._stream
         elif self.path is None:
+            if sys.stdin is None or sys.stdin.closed:
+                raise EvidenceError("standard input is closed", where=self.name, todo="pipe a log into it, or name a file")
             self._raw = sys.stdin.buffer
         else:
             try:
-                self._raw = open(self.path, "rb", buffering=0)  # noqa: SIM115  (closed in __exit__)
+                self._raw = open(self.path, "rb", buffering=0)
                 info = os.fstat(self._raw.fileno())
             except OSError as error:
                 raise EvidenceError(f"cannot open {self.name}: {error.strerror}", where=str(self.path), todo="check the path and its permissions") from error
-            if stat.S_ISREG(info.st_mode):
+            if stat.S_ISREG(info.st_mode) and info.st_size:  # files of /proc say 0 and hold text
                 self.size = info.st_size
         magic = self._read_raw(4, exact=True)
         if magic[:2] == b"\x1f\x8b":
-            self._fill = _Inflate(self, lambda: zlib.decompressobj(31), "gzip", magic)
-        elif magic == b"\x28\xb5\x2f\xfd":
+            self._inflate(_Inflate(self, lambda: zlib.decompressobj(31), "gzip", magic, 64 << 10))
+        elif magic == b"\x28\xb5\x2f\xfd" or _SKIPPABLE.match(magic):
             import zstandard
 
-            self._fill = _Inflate(self, lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj(), "zstd", magic)
+            self._inflate(_Inflate(self, lambda: zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj(), "zstd", magic, 4 << 10))
         else:
             self._head = magic
         return self
+
+    def _inflate(self, fill: _Inflate) -> None:
+        self._fill, self._text_digest, self._compressed = fill, _Digest(), True
 
     def __exit__(self, *_: object) -> None:
         if self._raw is not None and self.path is not None:
@@ -82,19 +90,30 @@ class Source:
 
     # ---------------------------------------------------------------- identity
 
-    def mark(self, sizes: dict[int, str]) -> None:
-        """Watch for the hash of the first ``n`` raw bytes, for each ``n``: how a grown file is known again."""
-        self._marks = dict(sizes)
+    def mark(self, texts: Iterable[tuple[int, str]]) -> None:
+        """Watch for texts known by ``(length, SHA-256)`` at the beginning of this one: how a grown file is known again."""
+        for length, sha256 in texts:
+            self._text_digest.marks.setdefault(length, set()).add(sha256)
 
     @property
     def grown_from(self) -> str | None:
-        """The value of the longest mark whose hash the stream's beginning has, or None."""
-        return self._marked[max(self._marked)] if self._marked else None
+        """The SHA-256 of the longest marked text that this one begins with, or None."""
+        return self._text_digest.marked
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the raw (compressed) bytes read so far."""
-        return self._hash.hexdigest()
+        """SHA-256 of the raw (compressed) bytes read so far: what ``sha256sum`` prints."""
+        return self._raw_digest.hexdigest()
+
+    @property
+    def text_sha256(self) -> str:
+        """SHA-256 of the text read so far: the same for a log and its compressed copy."""
+        return self._text_digest.hexdigest()
+
+    @property
+    def text_bytes(self) -> int:
+        """Length of the text read so far."""
+        return self._text_digest.length
 
     # ---------------------------------------------------------------- reading
 
@@ -122,11 +141,12 @@ class Source:
         return n
 
     def blocks(self, too_long: Callable[[int, bytes], None]) -> Iterator[Block]:
-        """Blocks of whole lines. A line over :data:`MAX_LINE` is dropped and told to ``too_long(offset, first_bytes)``.
+        """Blocks of whole lines. A line over :data:`MAX_LINE` that no block can hold is dropped and told to ``too_long(offset, first_bytes)``.
 
         The memory behind a block is reused for the next one: copy what must live longer.
         """
-        buffer = bytearray(BLOCK + MAX_LINE)
+        whole = BLOCK + MAX_LINE
+        buffer = bytearray(whole if self._compressed or self.size is None else min(whole, self.size + 1))
         view = memoryview(buffer)
         kept = 0  # bytes of an unfinished line at the front of the buffer
         offset = 0  # offset in the text of buffer[0]
@@ -204,62 +224,89 @@ class Source:
             if self.size is not None and self.raw_bytes < self.size:
                 self.damage.append(f"shorter than when it was opened ({self.raw_bytes:,} of {self.size:,} bytes): truncated or rotated while it was read")
             return 0
-        self._update_hash(buffer[:n])
+        self._raw_digest.update(buffer[:n])
         self.raw_bytes += n
         if self.on_read:
             self.on_read(n)
         return int(n)
 
-    def _update_hash(self, data: memoryview) -> None:
-        begin = self.raw_bytes
-        for size in sorted(s for s in self._marks if begin < s <= begin + len(data)):
-            digest = self._hash.copy()
-            digest.update(data[: size - begin])
-            if digest.hexdigest() == self._marks[size]:
-                self._marked[size] = self._marks[size]
-        self._hash.update(data)
-
     def _fill_plain(self, buffer: memoryview) -> int:
         return self._raw_into(buffer)
 
 
-class _Inflate:
-    """Decompress a raw stream of one or more gzip members or zstd frames into the caller's buffer."""
+class _Digest:
+    """SHA-256 of a stream, and which of the marked beginnings it has."""
 
-    def __init__(self, source: Source, new: Callable[[], Any], name: str, pending: bytes) -> None:
-        self.source, self.new, self.name = source, new, name
-        self.pending, self.engine, self.fresh = pending, new(), True
+    def __init__(self) -> None:
+        self.length = 0
+        self.marks: dict[int, set[str]] = {}
+        self.marked: str | None = None
+        self._hash = hashlib.sha256()
+        self.hexdigest = self._hash.hexdigest
+
+    def update(self, data: memoryview) -> None:
+        end = self.length + len(data)
+        for length in sorted(n for n in self.marks if self.length < n <= end):
+            beginning = self._hash.copy()
+            beginning.update(data[: length - self.length])
+            if beginning.hexdigest() in self.marks[length]:
+                self.marked = beginning.hexdigest()
+        self._hash.update(data)
+        self.length = end
+
+
+class _Inflate:
+    """Decompress a raw stream of one or more gzip members or zstd frames into the caller's buffer.
+
+    ``piece`` bounds what one call can expand to: 64 KiB of deflate (1,032 times, zlib's manual) or 4 KiB of zstd (128 KiB
+    for each 4 bytes of repeated content, RFC 8878) give at most 128 MiB.
+    """
+
+    def __init__(self, source: Source, new: Callable[[], Any], name: str, pending: bytes, piece: int) -> None:
+        self.source, self.new, self.name, self.piece = source, new, name, piece
+        self.pending, self.engine, self.fresh, self.corrupt = pending, new(), True, False
         self.out = memoryview(b"")
-        self.piece = 16 << 10
 
     def __call__(self, buffer: memoryview) -> int:
         while not len(self.out):
-            if not self.pending:
-                self.pending = self.source._read_raw(64 << 10)
-                if not self.pending:
-                    if not self.fresh:
-                        self.source.damage.append(f"{self.name} data ends in the middle: the last part of the text is missing")
-                        self.fresh = True
-                    return 0
-            if self.fresh and not self.pending.strip(b"\0"):  # padding after the last member
-                self.pending = b""
-                continue
-            # Small pieces bound what one call can expand to (zstd: 32,768 times).
-            piece, self.pending = self.pending[: self.piece], self.pending[self.piece :]
-            try:
-                out = self.engine.decompress(piece)
-            except Exception as error:  # zlib.error, ZstdError: what was read so far stands
-                self.source.damage.append(f"{self.name} data is corrupt after {self.source.raw_bytes:,} bytes: {str(error)[:80]}")
-                self.source.size, self.pending, self.fresh = 0, b"", True
-                self.source._raw_into = lambda _buffer: 0  # type: ignore[method-assign]
+            if not self._more():
                 return 0
-            self.fresh = False
-            self.piece = max(1 << 10, self.piece // 4) if len(out) > 4 << 20 else min(64 << 10, self.piece * 2)
-            if self.engine.eof:
-                self.pending = self.engine.unused_data + self.pending
-                self.engine, self.fresh = self.new(), True
-            self.out = memoryview(out)
         n = min(len(buffer), len(self.out))
         buffer[:n] = self.out[:n]
+        self.source._text_digest.update(buffer[:n])
         self.out = self.out[n:]
         return n
+
+    def _more(self) -> bool:
+        """Decompress the next piece; False at the end, whose kind is told in ``source.damage``."""
+        if self.corrupt:
+            return False
+        if self.fresh:
+            self.pending = self.pending.lstrip(b"\0")  # padding between and behind members, as tapes and dd leave it
+        if not self.pending:
+            self.pending = self.source._read_raw(64 << 10)
+            if not self.pending and not self.fresh:
+                self.source.damage.append(f"{self.name} data ends in the middle: the last part of the text is missing")
+                self.fresh = True
+            return bool(self.pending)
+        piece, self.pending = self.pending[: self.piece], self.pending[self.piece :]
+        try:
+            self.out = memoryview(self.engine.decompress(piece))
+        except Exception as error:  # zlib.error, ZstdError: what was read so far stands
+            self._give_up(error)
+            return False
+        self.fresh = False
+        if self.engine.eof:
+            self.pending = self.engine.unused_data + self.pending
+            self.engine, self.fresh = self.new(), True
+        return True
+
+    def _give_up(self, error: Exception) -> None:
+        where = f"{self.source.raw_bytes:,} bytes"
+        if self.fresh and self.source.text_bytes:
+            self.source.damage.append(f"something else follows the {self.name} data within the first {where}: not read")
+        else:
+            self.source.damage.append(f"{self.name} data is corrupt within the first {where}: {str(error)[:80]}")
+        self.corrupt = True
+        while self.source._read_raw(1 << 20):  # to the end, so that the SHA-256 is the file's
+            pass

@@ -22,8 +22,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-#: A route is cut here (bytes); the kernel reserves this much for each.
-MAX_ROUTE = 200
+from perfaudit.kernels.program import MAX_ROUTE as MAX_ROUTE
+
 #: Distinct routes kept of one source; further ones are :data:`OTHER`.
 MAX_ROUTES = 20_000
 #: Raw targets remembered by :class:`RouteTable`, to normalise each once.

@@ -16,6 +16,8 @@ COLUMNS = (
     "upstream_us", "tries", "cache_status", "service", "instance", "client_key", "end_time",
 )  # fmt: skip
 TEXTS = ("trace_id", "request_id")
+#: A route is cut here (bytes); the kernel reserves this much for each.
+MAX_ROUTE = 200
 REASONS = ("does not match the format", "bad time", "blank line")
 
 _DECIMAL = rb"(?:-?\d*(?:\.\d+)?)"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from perfaudit.evidence.routes import MAX_ROUTE
 from perfaudit.kernels.jit import inlined, kernel
+from perfaudit.kernels.program import MAX_ROUTE
 
 _DIGIT, _LOWER, _UPPER, _HEX, _HIGH, _PLAIN, _CONTROL = 1, 2, 4, 8, 16, 32, 64
 _LETTER = _LOWER | _UPPER

@@ -1,7 +1,7 @@
 """The scanner: walks lines by a compiled format and fills columns.
 
-A format is a :class:`~perfaudit.kernels.program.Program`, one operation a field: ``(kind, column, argument, literal, length)``. An operation reads a field and
-then the literal ``literals[literal:literal+length]`` that follows it. Numbers and times end where they end; texts end at the
+A format is a :class:`~perfaudit.kernels.program.Program`, one operation a field: ``(kind, column, argument, literal, length)``.
+An operation reads a field and then the literal ``literals[literal:literal+length]`` that follows it. Numbers and times end where they end; texts end at the
 first place where their literal stands. When a later field does not fit, the scanner goes back and lets a text reach to the next
 place of its literal (a quote inside a request), a bounded number of times. A line that still does not fit is rejected.
 """
@@ -177,18 +177,16 @@ def _line(data, start, end, program, literals, output, state, row):
     bounds = output.bounds
     retries = _RETRIES
     reason = _MISMATCH
-    position, found = start, -1
+    position = start
     k = 0
     while k < operations:
         kind, literal, length = program[k, 0], program[k, 3], program[k, 4]
+        bounds[k, 0] = position
         if kind <= TEXT:
-            if found < 0:
-                bounds[k, 0] = position
-                found = find_text(data, position, end, literals, literal, length) if length else end
-            stop, found = found, -1
+            stop = find_text(data, position, end, literals, literal, length) if length else end
             if stop >= 0:
                 bounds[k, 1] = stop
-                _text(data, bounds[k, 0], stop, kind, program[k, 1], program[k, 2], output, state, row)
+                _text(data, position, stop, kind, program[k, 1], program[k, 2], output, state, row)
         else:
             stop = _value(data, position, end, kind, program[k, 1], program[k, 2], output, row, state.words)
             if stop < 0 and CLF <= kind <= CLOCK:
@@ -199,10 +197,14 @@ def _line(data, start, end, program, literals, output, state, row):
             position = stop + length
             k += 1
             continue
-        k, found = _go_back(data, end, program, literals, bounds, k)
+        k, stop = _go_back(data, end, program, literals, bounds, k)
         retries -= 1
         if k < 0 or retries < 0:
             return reason
+        bounds[k, 1] = stop
+        _again(data, bounds[k, 0], stop, program[k, 0], program[k, 1], program[k, 2], output, state, row)
+        position = stop + program[k, 4]
+        k += 1
     return -1
 
 
@@ -215,6 +217,12 @@ def _go_back(data, end, program, literals, bounds, k):
             if stop >= 0:
                 return j, stop
     return -1, -1
+
+
+@kernel
+def _again(data, start, end, kind, column, yields, output, state, row):
+    """:func:`_text` as a call: going back is rare, and a second way into the loop makes every line a third slower."""
+    _text(data, start, end, kind, column, yields, output, state, row)
 
 
 @inlined

@@ -23,6 +23,8 @@ PAD = 64
 #: "No value": no duration, size or instant of a log has it.
 NULL = np.iinfo(np.int64).min
 _QUOTE = 34
+#: A text over a glued place holds at least a time in brackets: ``[23/Nov/2026:08:00:00 +0000] "``, or ``[1795420800] "``.
+_SHORTEST_GLUE = 13
 #: Numbers are read to 15 digits; with a scale of 1e6 they still fit 64 bits up to 9e12.
 _MAX_INTEGER = 9_000_000_000_000
 
@@ -107,16 +109,27 @@ def find_text(data, position, end, text, start, length):
         here = find(data, here, end, first)
         if here + length > end:
             return -1
-        if matches(data, here, end, text, start, length) and not (first == _QUOTE and here > position and escaped(data, position, here)):
-            return -1 if _glued(data, position, here) else here
+        if first == _QUOTE:
+            if _joint(data, position, here):
+                return -1
+            if matches(data, here, end, text, start, length) and not (data[here - 1] == 92 and escaped(data, position, here)):
+                return here
+        elif matches(data, here, end, text, start, length):
+            return -1 if here - position > _SHORTEST_GLUE and _glued(data, position, here) else here
         here += 1
 
 
 @inlined
+def _joint(data, start, quote):
+    """Whether ``quote`` stands behind ``] ``, as the quote of a request does."""
+    return quote - 2 >= start and data[quote - 1] == 32 and data[quote - 2] == 93
+
+
+@kernel
 def _glued(data, start, end):
     quote = find(data, start, end, _QUOTE)
     while quote < end:
-        if quote - 2 >= start and data[quote - 1] == 32 and data[quote - 2] == 93:
+        if _joint(data, start, quote):
             return True
         quote = find(data, quote + 1, end, _QUOTE)
     return False

@@ -41,11 +41,21 @@ class Request:
     objectives: tuple[Objective, ...] = ()
     name: str = "ad hoc"
     config: Config = field(default_factory=Config)
-    only: tuple[str, ...] = ()
-    phases: frozenset[str] = frozenset({"baseline", "diagnose"})
 
 
 Step = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What stands before the first check is asked; ``requests`` and ``cube`` are None where no requests were read."""
+
+    tiers: tiering.Tiers
+    windows: Windows
+    cube: Cube | None
+    requests: Requests | None
+    account: accounts.TimeAccount
+    assumptions: list[str]
 
 
 class Audit:
@@ -58,50 +68,54 @@ class Audit:
         self.evidence = Evidence(self.bundle, where=self.request.where)
         self._step = step or (lambda _text: None)
 
-    def run(self) -> dict[str, Any]:
-        """All phases. Raises :class:`perfaudit.errors.AuditError`; never for what the evidence lacks."""
+    def prepare(self) -> Prepared:
+        """Tiers, windows, baseline and account of time: everything that the checks are handed."""
         assumptions: list[str] = []
         tiers = tiering.find(self.evidence)
-        found, span, cube = self._windows(tiers, assumptions)
-        out: dict[str, Any] = {"schema_version": results.SCHEMA_VERSION}
+        found, cube = self._windows(tiers, assumptions)
         requests = None
-        if tiers.all and found:
+        if cube is not None:
             self._step("baseline")
             requests = Requests(self.evidence, tiers.condition, found)
-        if found is None:
-            found = Windows(span, span)
-        out["window"] = {"start": iso(found.whole.start), "end": iso(found.whole.end)}
-        out["windows"] = results.windows_part(found)
-        out["inventory"] = results.inventory(self.bundle)
-        out["not_read"] = list(self.own.manifest["not_read"])
-        out["services"] = [{"service": t.service, "requests": t.requests, "request_seconds": t.seconds, "role": "inner" if t.inside else "outermost"} for t in tiers.all]
-        out["events"] = self._events(found)
-        if requests is not None and cube is not None:
-            shape = shapes.build(cube, [found.whole, *([found.reference] if found.source == "baseline" and found.reference else [])])
-            out["baseline"] = results.baseline_part(requests, shape, validity.check(self.evidence, self.bundle, tiers, requests, shape))
-        account = accounts.build(self.evidence, tiers, found, requests, cube)
+        return Prepared(tiers, found, cube, requests, accounts.build(self.evidence, tiers, found, requests, cube), [*assumptions, *found.notes, *self._assumed(tiers)])
+
+    def run(self) -> dict[str, Any]:
+        """All phases. Raises :class:`perfaudit.errors.AuditError`; never for what the evidence lacks."""
+        ready = self.prepare()
+        account, found = ready.account, ready.windows
         self._step("problems")
-        outcomes = {name: check.run(self.evidence, account) for name, check in discover().items() if not self.request.only or name in self.request.only}
-        objective, judged_objectives = judge_all(self.request.objectives, requests, self.evidence)
-        if judged_objectives:
-            out["slo"] = {"objectives": judged_objectives}
+        outcomes = {name: check.run(self.evidence, account) for name, check in discover().items()}
+        objective, objectives = judge_all(self.request.objectives, ready.requests, self.evidence)
         judged = judge(self.evidence, account, outcomes, objective)
+        definition = self.request.config.definition
+        out: dict[str, Any] = {
+            "schema_version": results.SCHEMA_VERSION,
+            "audit": results.audit_part(definition.get("name", self.request.name), definition.get("question", QUESTION), ready.assumptions, definition),
+            "window": {"start": iso(found.whole.start), "end": iso(found.whole.end)},
+            "windows": results.windows_part(found),
+            "services": results.services_part(ready.tiers),
+            "inventory": results.inventory(self.bundle),
+            "not_read": list(self.own.manifest["not_read"]),
+            "events": self._events(found),
+            "verdict": judged.verdict.to_json(),
+            "findings": results.findings_part(judged),
+            "checks": results.checks_part(outcomes),
+        }
+        if ready.requests is not None and ready.cube is not None:
+            shape = shapes.build(ready.cube, [found.whole, *([found.reference] if found.source == "baseline" and found.reference else [])])
+            out["baseline"] = results.baseline_part(ready.requests, shape, validity.check(self.bundle, ready.requests, shape))
         if account.components:
             out["time_account"] = results.account_part(account, judged.findings)
-        out["verdict"] = judged.verdict.to_json()
-        out["findings"] = results.findings_part(judged)
-        out["checks"] = results.checks_part(outcomes)
-        assumptions += [*found.notes, *self._assumed(tiers)]
-        definition = self.request.config.definition
-        out["audit"] = results.audit_part(definition.get("name", self.request.name), definition.get("question", QUESTION), assumptions, definition)
+        if objectives:
+            out["slo"] = {"objectives": objectives}
         return out
 
     # ---------------------------------------------------------------- windows
 
-    def _windows(self, tiers: tiering.Tiers, assumptions: list[str]) -> tuple[Windows | None, Window, Cube | None]:
+    def _windows(self, tiers: tiering.Tiers, assumptions: list[str]) -> tuple[Windows, Cube | None]:
         own, base = self._span("own", tiers), self._span("baseline", tiers)
         if own is None:
-            return None, Window(0, 0), None
+            return Windows(Window(0, 0), Window(0, 0)), None
         given = self._given(own)
         if base and base.overlap(own) > 0.5 * min(base.end - base.start, own.end - own.start):
             raise UsageError("the baseline lies in the same time as the evidence", where=f"evidence {own}, baseline {base}", todo="give a baseline that was recorded at another time")
@@ -109,7 +123,7 @@ class Audit:
             base = Window(base.start, own.start) if base.start < own.start else Window(own.end, base.end)
         whole = given if given and self.request.only_window else own
         if not tiers.all or not self._requests_in(tiers.condition, whole):
-            return Windows(whole, given or whole, base, "baseline" if base else "none"), own, None
+            return Windows(whole, given or whole, base, "baseline" if base else "none"), None
         self._step("windows")
         cube = cubes.build(self.evidence, tiers.condition, whole, base)
         found = windows.find(cube, whole, baseline=base, given=None if self.request.only_window else given)
@@ -119,7 +133,7 @@ class Audit:
             assumptions.append(f"affected window found in the recording: {found.affected}; reference: {found.reference}. Say --since and --until for others")
         if found.reference is None:
             assumptions.append("no reference: nothing departs in the recording and no baseline was given, so only tests that need none could speak")
-        return found, own, cube
+        return found, cube
 
     def _requests_in(self, condition: str, span: Window) -> bool:
         return bool(self.evidence.one(f"SELECT count(*) FROM requests WHERE {condition} AND {within(span)}")[0])

@@ -24,14 +24,11 @@ from typing import Any
 
 from perfaudit import problems
 from perfaudit.audit import Audit, Request
-from perfaudit.baseline import tiers as tiering
-from perfaudit.baseline.requests import Requests
 from perfaudit.errors import UsageError
 from perfaudit.evidence.bundle import Bundle
 from perfaudit.evidence.store import Evidence
 from perfaudit.evidence.tables import TABLES
-from perfaudit.model import Finding, Micros, Outcome, Status, Windows
-from perfaudit.paths import account as accounts
+from perfaudit.model import Finding, Micros, Outcome, Status
 
 Instant = Micros | datetime | str
 Rows = Sequence[Mapping[str, Any]] | Mapping[str, Any]
@@ -73,10 +70,7 @@ def examine(name: str, *, since: Instant | None = None, until: Instant | None = 
     """What the check ``name`` says to these rows. Raises :class:`UsageError` for a check that does not exist."""
     check = problems.get(name)
     whole = _audit(since, until, baseline, tables)
-    tiers = tiering.find(whole.evidence)
-    found, span = whole._windows(tiers, [])
-    requests = Requests(whole.evidence, tiers.condition, found) if tiers.all and found else None
-    return check.run(whole.evidence, accounts.build(whole.evidence, tiers, found or Windows(span, span), requests))
+    return check.run(whole.evidence, whole.prepare().account)
 
 
 def assert_problem(name: str, **given: Any) -> Finding:

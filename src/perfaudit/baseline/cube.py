@@ -6,6 +6,7 @@ from :mod:`perfaudit.baseline.requests`.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -95,7 +96,7 @@ class Cube:
             return []
         typical = float(np.median(count[used]))
         least = max(1, math.ceil(14 / max(typical, 0.1)))  # exp(-14) < 1e-6
-        return [self.own.window(int(a) + 1, int(b) - 1) for a, b in zip(used[:-1], used[1:], strict=True) if b - a - 1 >= least]
+        return [self.own.window(int(a) + 1, int(b) - 1) for a, b in itertools.pairwise(used) if b - a - 1 >= least]
 
 
 def build(evidence: Evidence, condition: str, whole: Window, baseline: Window | None) -> Cube:

@@ -203,7 +203,8 @@ def _merge(rows: list[RouteRow], method: str, route: str) -> RouteRow:
 def _fold(rows: list[RouteRow]) -> list[RouteRow]:
     count, seconds = sum(r.all.count for r in rows), sum(r.all.seconds for r in rows)
     rows = sorted(rows, key=lambda r: (-r.all.seconds, -r.all.count, r.method, r.route))
-    kept, folded = [], []
+    kept: list[RouteRow] = []
+    folded: list[RouteRow] = []
     for row in rows:
         rare = len(rows) > FEW and row.all.count < RARE * count and row.all.seconds <= RARE * seconds
         (folded if row.route == OTHER or rare or len(kept) >= MOST_ROUTES else kept).append(row)

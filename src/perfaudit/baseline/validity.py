@@ -6,9 +6,7 @@ from typing import Any
 
 from perfaudit.baseline.requests import Requests
 from perfaudit.baseline.shape import Shape
-from perfaudit.baseline.tiers import Tiers
 from perfaudit.evidence.bundle import Bundle
-from perfaudit.evidence.store import Evidence
 from perfaudit.stats.percentile import rank_bounds
 
 #: Shorter recordings hold no scheduled job and few bursts: a minute is the least that a person would call a baseline.
@@ -17,7 +15,7 @@ LEAST_SECONDS = 60
 ZONES = range(-14, 15)
 
 
-def check(evidence: Evidence, bundle: Bundle, tiers: Tiers, requests: Requests, shape: Shape) -> list[dict[str, Any]]:
+def check(bundle: Bundle, requests: Requests, shape: Shape) -> list[dict[str, Any]]:
     """``baseline.validity``: length, samples, gaps, edges, clock, damage."""
     whole, total = requests.windows.whole, requests.total.all
     notes = [_note("length", round(whole.seconds) >= LEAST_SECONDS, f"{whole.seconds:,.1f} s recorded; {LEAST_SECONDS} s are the least")]
@@ -28,7 +26,7 @@ def check(evidence: Evidence, bundle: Bundle, tiers: Tiers, requests: Requests, 
     lost = sum(g.seconds for g in shape.gaps)
     where = "; ".join(str(g) for g in shape.gaps[:3])
     notes.append(_note("gaps", not shape.gaps, f"{len(shape.gaps)} stretches without any request, {lost:,.0f} s in all: {where}" if shape.gaps else "no stretch without requests that the arrival rate makes implausible"))
-    notes.append(_edges(evidence, tiers, requests))
+    notes.append(_edges(requests))
     notes.append(_clock(bundle))
     rejected = sum(sum(s["rejected"].values()) for s in bundle.sources)
     lines = sum(s["lines"] for s in bundle.sources)
@@ -46,7 +44,7 @@ def _note(check: str, ok: bool, detail: str) -> dict[str, Any]:
     return {"check": check, "ok": bool(ok), "detail": detail}
 
 
-def _edges(evidence: Evidence, tiers: Tiers, requests: Requests) -> dict[str, Any]:
+def _edges(requests: Requests) -> dict[str, Any]:
     """A log holds requests when they end: near its end the slow ones are missing."""
     p99 = requests.total.all.quantile(0.99) or 0.0
     whole = requests.windows.whole

@@ -110,7 +110,8 @@ def departures_of(cube: Cube, has_baseline: bool) -> list[Departure]:
     own = cube.own.bins
     found: list[Departure] = []
     for k in [*range(min(ROUTES, len(cube.keys) - 1)), *range(ROUTES, len(cube.keys) - 1)]:
-        found += _search(*cube.keys[k], cube.hist[k], cube.errors[k], cube.values, cube.own, has_baseline)
+        method, route = cube.keys[k]
+        found += _search(method, route, cube.hist[k], cube.errors[k], cube.values, cube.own, has_baseline)
     spent = float((cube.whole[:own] * cube.fine).sum()) / 1e6
     count = int(cube.count[:, :own].sum())
     return sorted(

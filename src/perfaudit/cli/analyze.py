@@ -49,7 +49,7 @@ def command(settings: Settings, paths: tuple[str, ...], keep: str | None) -> int
             own = opened(paths, home, options, zones=settings.zones, progress=progress, durable=keep is not None)
             beside = own.path / "baseline" if keep or own.path == first else None
             if settings.baseline:
-                baseline = opened([settings.baseline], home / "baseline", options, zones=settings.zones, progress=progress, durable=keep is not None)
+                baseline: Bundle | None = opened([settings.baseline], home / "baseline", options, zones=settings.zones, progress=progress, durable=keep is not None)
             else:
                 baseline = Bundle.open(beside) if beside and Bundle.is_bundle(beside) else None
         result = Audit(own, asked, baseline=baseline).run()

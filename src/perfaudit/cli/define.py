@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from perfaudit.cli import _folder
@@ -19,7 +21,7 @@ QUESTIONS = (
 LISTS = ("scope", "success")
 
 
-def _options(function):  # type: ignore[no-untyped-def]
+def _options(function: Callable[..., int]) -> Callable[..., int]:
     for key, text in reversed(QUESTIONS):
         function = click.option(f"--{key}", metavar="TEXT", help=f"{text}.")(function)
     return function

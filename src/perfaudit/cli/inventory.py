@@ -22,7 +22,7 @@ def command(folder: str | None, as_json: bool) -> int:
     bundle = own.beside(baseline, "baseline") if baseline else own
     tables = inventory(bundle)
     absent = [t for t in TABLES if not bundle.rows(t)]
-    wanted = {}
+    wanted: dict[str, dict[str, Any]] = {}
     for check in discover().values():
         if not all(any(bundle.rows(t) for t in need.split("|")) for need in check.needs):
             for w in check.wanted:

@@ -6,13 +6,15 @@ that it declared.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from perfaudit.errors import ContractError, QueryError
+from perfaudit.errors import ContractError, QueryError, UsageError
 from perfaudit.evidence.tables import SQL_TYPES, TABLES
 from perfaudit.model import Window, iso
 
@@ -70,14 +72,23 @@ class Evidence:
         reader: Iterable[Any] = self.connection.cursor().sql(sql).to_arrow_reader(rows)
         return reader
 
+    def ask(self, sql: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+        """A person's query: column names (made unique) and rows. One SELECT only; raises :class:`QueryError` for anything else."""
+        result = self._run(_one_select(sql))
+        names = [d[0] for d in result.description or []]
+        unique = [name if names.index(name) == i else f"{name}_{i}" for i, name in enumerate(names)]
+        return unique, (row for rows in iter(lambda: result.fetchmany(10_000), []) for row in rows)
+
     def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
         import duckdb
 
         self._check(sql)
         try:
             return self.connection.execute(sql)
+        except duckdb.InterruptException:
+            raise KeyboardInterrupt from None
         except duckdb.Error as error:
-            raise QueryError(str(error).split("\n\n")[0].replace("\n", " ")[:400], where="SQL", todo="perfaudit query --tables lists tables and columns") from error
+            raise _sql_error(error) from error
 
     def _check(self, sql: str) -> None:
         stray = _named(sql) - self.allowed if self.allowed is not None else None
@@ -124,17 +135,65 @@ def _named(sql: str) -> set[str]:
 def _connect(bundle: Bundle, where: str) -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    connection = duckdb.connect(":memory:", config={"threads": "2", "memory_limit": MEMORY, "preserve_insertion_order": "false", "temp_directory": str(bundle.path / "spill")})
-    connection.execute("SET TimeZone = 'UTC'")
+    spill = str(bundle.path / "spill") if os.access(bundle.path, os.W_OK) else tempfile.gettempdir()
+    connection = duckdb.connect(":memory:", config={"threads": "2", "memory_limit": MEMORY, "preserve_insertion_order": "false", "temp_directory": spill})
+    homes = ", ".join(quote(f"{home.resolve()}/tables/") for home in bundle.homes)
+    connection.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{homes}]; SET enable_external_access = false")
+    condition = f" WHERE ({_condition(where)}\n)" if where else ""
     for table in TABLES.values():
-        connection.execute(f"CREATE VIEW {table.name} AS {_select(bundle, table.name)}" + (f" WHERE ({where})" if where and table.name == "requests" else ""))
+        connection.execute(f"CREATE VIEW {table.name} AS {_select(bundle, table.name)}")
+    if where:
+        try:
+            connection.execute(f"CREATE OR REPLACE VIEW requests AS FROM ({_select(bundle, 'requests')}){condition}")
+            connection.execute("SELECT 1 FROM requests LIMIT 1")
+        except duckdb.Error as error:
+            raise UsageError(f"--where is no condition on requests: {_said(error)}", where=f"--where {where}", todo=_WHERE) from error
     for name, (sql, _) in views().items():
         connection.execute(f"CREATE VIEW {name} AS {sql}")
-    homes = ", ".join(quote(f"{home.resolve()}/") for home in bundle.homes)
-    connection.execute(f"SET allowed_directories = [{homes}]")
-    connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+_WHERE = """write a SQL condition on its columns, e.g. --where "route like '/api/%' and status < 500"; perfaudit query --tables lists them"""
+
+
+def _condition(where: str) -> str:
+    """``where`` if it is one expression. Raises :class:`UsageError`."""
+    import duckdb
+
+    try:
+        if len(duckdb.extract_statements(f"SELECT ({where}\n)")) == 1:
+            return where
+        reason = "more than one statement"
+    except duckdb.Error as error:
+        reason = _said(error)
+    raise UsageError(f"--where is no condition: {reason}", where=f"--where {where}", todo=_WHERE)
+
+
+_EXPLAIN = re.compile(r"(?is)\s*explain\s+(?:analyze\s+)?(?:\(.*?\)\s*)?(.*)")
+
+
+def _one_select(sql: str) -> str:
+    """``sql`` if it is one statement that only reads. Raises :class:`QueryError`."""
+    import duckdb
+
+    try:
+        explained = _EXPLAIN.fullmatch(sql)
+        statements = duckdb.extract_statements(explained[1] if explained else sql)
+    except duckdb.Error as error:
+        raise _sql_error(error) from error
+    if len(statements) == 1 and statements[0].type.name in ("SELECT", "MULTI"):
+        return sql
+    what = "more than one statement" if len(statements) > 1 else statements[0].type.name.replace("_", " ") if statements else "no statement"
+    raise QueryError(f"only one SELECT is allowed, this is {what}", where="SQL", todo="the evidence is read-only; write files with --csv or --json and the shell")
+
+
+def _sql_error(error: Exception) -> QueryError:
+    return QueryError(_said(error), where="SQL", todo="perfaudit query --tables lists tables and columns")
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split("\n\n")[0].split())[:400]
 
 
 def _select(bundle: Bundle, name: str) -> str:

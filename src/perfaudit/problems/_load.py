@@ -5,6 +5,7 @@ The arrival rate is used, never the number in flight: at constant arrivals any s
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +128,7 @@ def at_equal_load(picture: Load | None) -> float | None:
         return None
     edges = np.unique(np.quantile(x[near_a | near_r], [0, 0.25, 0.5, 0.75, 1]))
     gaps: list[tuple[float, int]] = []
-    for lo, hi in zip(edges[:-1], edges[1:], strict=True):
+    for lo, hi in itertools.pairwise(edges):
         at: Any = (x >= lo) & (x <= hi)
         if (near_a & at).sum() >= 2 and (near_r & at).sum() >= 2:
             gaps.append((float(picture.slow[near_a & at].mean() - picture.slow[near_r & at].mean()), int((near_a & at).sum())))

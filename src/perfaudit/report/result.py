@@ -11,6 +11,7 @@ from typing import Any
 from perfaudit import __version__
 from perfaudit.baseline.requests import QUANTILES, Requests, RouteRow, Slice, error_measurement
 from perfaudit.baseline.shape import Shape
+from perfaudit.baseline.tiers import Tiers
 from perfaudit.evidence.bundle import Bundle
 from perfaudit.evidence.tables import TABLES
 from perfaudit.model import Finding, Measurement, Outcome, Windows, iso
@@ -55,6 +56,11 @@ def _source(entry: dict[str, Any]) -> dict[str, Any]:
     if entry.get("role"):
         out["notes"] = [*entry["notes"], f"given as {entry['role']}"]
     return out
+
+
+def services_part(tiers: Tiers) -> list[dict[str, Any]]:
+    """``services``: every tier that logged requests."""
+    return [{"service": t.service, "requests": t.requests, "request_seconds": t.seconds, "role": "inner" if t.inside else "outermost"} for t in tiers.all]
 
 
 def windows_part(windows: Windows) -> dict[str, Any]:

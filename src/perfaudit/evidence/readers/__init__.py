@@ -124,8 +124,11 @@ class Reader(Protocol):
     VERSION: int
     TABLES: Sequence[str]
 
-    def sniff(self, sample: Sample) -> Recognised | None: ...
-    def read(self, source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None: ...
+    def sniff(self, sample: Sample) -> Recognised | None:
+        """How sure the reader is that these bytes are its format."""
+
+    def read(self, source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
+        """Read the whole source into the sink."""
 
 
 @cache

@@ -25,11 +25,11 @@ Roll back, or turn the flag off, and see whether the route returns: that is the 
 
 from typing import Any
 
+from perfaudit.baseline.trigger import CHANGES, candidates
 from perfaudit.evidence.store import Evidence
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted, iso
 from perfaudit.paths.account import TimeAccount
 from perfaudit.stats.percentile import wilson
-from perfaudit.baseline.trigger import CHANGES, candidates
 
 NEEDS = ("requests", "events")
 HELPS = ()

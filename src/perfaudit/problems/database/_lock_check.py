@@ -91,7 +91,7 @@ def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks
     )
     mine = seen.waits.kind == q.kind
     statement, hot = _locks.most(seen.waits.statement[mine])
-    relation, concentrated = _relation(evidence, account, seen, q.kind, statement)
+    relation = _relation(evidence, account, seen, q.kind, statement)
     routes = _routes(account, payers, q.kind)
     scope: dict[str, str | list[str]] = {"service": _service(evidence)}
     if routes:
@@ -184,17 +184,17 @@ def _routes(account: TimeAccount, payers: dict[tuple[str, str], float], kind: st
     return sorted(chosen or [max(payers, key=lambda k: payers[k])], key=lambda k: (-added.get(k, 0.0), -payers[k], k))
 
 
-def _relation(evidence: Evidence, account: TimeAccount, seen: _locks.Picture, kind: str, statement: str) -> tuple[str, float]:
-    name, share = _locks.most(seen.waits.object[seen.waits.kind == kind])
+def _relation(evidence: Evidence, account: TimeAccount, seen: _locks.Picture, kind: str, statement: str) -> str:
+    name, _ = _locks.most(seen.waits.object[seen.waits.kind == kind])
     if not name and evidence.has("lock_events"):
         rows = evidence.rows(f"SELECT object FROM lock_waits WHERE seen_by = 'log' AND lock_class = '{kind}' AND object IS NOT NULL AND {within(account.windows.affected)} LIMIT 5000")
-        name, share = _locks.most([o for (o,) in rows])
+        name, _ = _locks.most([o for (o,) in rows])
     if not name and statement:
         from perfaudit.evidence import sql
 
         tables = sql.tables(statement)
-        return (tables[0], 1.0) if tables else ("", 0.0)
-    return name, share
+        return tables[0] if tables else ""
+    return name
 
 
 def _rivals(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks.Picture, explained: float | None) -> tuple[Test, ...]:

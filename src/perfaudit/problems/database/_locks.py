@@ -105,7 +105,7 @@ def roots(evidence: Evidence, waits: Waits, kind: str) -> Roots:
     for i, (seen, pid) in enumerate(zip(waits.seen, waits.pid, strict=True)):
         waiting[int(seen), pid] = i
     sessions = _sessions(evidence, waits) if waits.sampled else {}
-    for i in np.flatnonzero(waits.kind == kind):
+    for i in np.flatnonzero(waits.kind == kind).tolist():
         at, path, behind_table = int(waits.seen[i]), {waits.pid[i]}, False
         here = [h for h in waits.holders[i] if h]
         for _ in range(50):

@@ -153,4 +153,4 @@ def _one_instance(evidence: Evidence, account: TimeAccount) -> float | None:
     if len(rows) < 2:
         return None
     slow, count = sum(r[1] for r in rows), sum(r[2] for r in rows)
-    return max((r[1] / max(1, slow)) / (r[2] / count) for r in rows)
+    return float(max((r[1] / max(1, slow)) / (r[2] / count) for r in rows))

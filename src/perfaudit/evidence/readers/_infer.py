@@ -92,12 +92,6 @@ def infer(lines: Sequence[bytes]) -> Inferred | None:
     return Inferred(program, note) if program.readable else None
 
 
-def hint(line: bytes) -> str:
-    """The format text that would read ``line``, or "" where it cannot be told."""
-    found = infer([line])
-    return found.program.text if found else ""
-
-
 def _columns(lines: Sequence[bytes]) -> list[_Token]:
     """The tokens of the most common structure among ``lines``."""
     split = [[(m, line[end : m.start()]) for m, end in _spans(line)] for line in lines]

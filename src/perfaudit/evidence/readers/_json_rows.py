@@ -159,7 +159,7 @@ class JsonRows:
     def _write(self, sink: Sink, block: Block, lines: list[bytes], records: list[Any]) -> None:
         statuses = list(map(_status, map(self._get("status"), records)))
         targets = self._target(records)
-        times = list(map(self._clock, map(self._get("start" if self.mapping.starts else "end"), records)))
+        times = self._clock.column(list(map(self._get("start" if self.mapping.starts else "end"), records)))
         bad = [i for i, row in enumerate(zip(statuses, targets, times, strict=True)) if None in row]
         if bad:
             strangers = [i for i in bad if statuses[i] is None or targets[i] is None]
@@ -271,12 +271,13 @@ class JsonRows:
             if not self.mapping.lists:
                 columns[f"{column}_us"] = nullable(*self._durations(column, records))
                 continue
-            times, tries, each = zip(*map(self._parse_tries, map(self._get(column), records)), strict=True)
-            columns[f"{column}_us"] = nullable(*self._numbers(times, 1))
+            known = self._tries
+            rows = [known[v] if v.__hash__ and v in known else self._parse_tries(v) for v in map(self._get(column), records)]
+            columns[f"{column}_us"] = nullable(*self._numbers([row[0] for row in rows], 1))
             if column == "upstream":
-                columns["tries"] = np.array(tries, np.int64)
-                if any(each):
-                    columns["try_us"] = pa.array(each, pa.list_(pa.int64()))
+                columns["tries"] = np.array([row[1] for row in rows], np.int64)
+                if any(row[2] for row in rows):
+                    columns["try_us"] = pa.array([row[2] for row in rows], pa.list_(pa.int64()))
         for column, more in (("retries", 1), ("tries", 0)):
             if column in keys and self._wants("tries") and "tries" not in columns:
                 count, null = self._numbers(map(self._get(column), records), 1)
@@ -284,18 +285,17 @@ class JsonRows:
 
     def _parse_tries(self, value: Any) -> tuple[float | None, int, list[int | None] | None]:
         """Sum (µs), attempts and each attempt's time (µs) of an upstream list; remembered."""
-        known = self._tries.get(value) if isinstance(value, (str, float, int)) else (None, 0, None)
-        if known is None:
-            try:
-                each = [None if t is None else round(t * 1e6) for t in parse_tries(str(value))]
-            except (ValueError, OverflowError):
-                each = []
-            spent = [t for t in each if t is not None]
-            known = (sum(spent) if spent else None, len(each), each if len(each) > 1 else None)
-            if len(self._tries) >= _MAX_TRIES_KNOWN:
-                self._tries.clear()
-            self._tries[value] = known
-        return known
+        if not isinstance(value, (str, float, int)):
+            return None, 0, None
+        try:
+            each = [None if t is None else round(t * 1e6) for t in parse_tries(str(value))]
+        except (ValueError, OverflowError):
+            each = []
+        spent = [t for t in each if t is not None]
+        if len(self._tries) >= _MAX_TRIES_KNOWN:
+            self._tries.clear()
+        self._tries[value] = sum(spent) if spent else None, len(each), each if len(each) > 1 else None
+        return self._tries[value]
 
     def _durations(self, column: str, records: list[Any]) -> tuple[Array, Array]:
         return self._numbers(map(self._get(column), records), SECONDS[self.mapping.units[column]] * 1e6)

@@ -73,6 +73,14 @@ class Clock:
             return epoch(value)
         return None
 
+    def column(self, values: list[Any]) -> list[int | None]:
+        """The instants of ``values``; epoch seconds, the usual case, all at once."""
+        if values and all(type(value) is float for value in values) and 1e8 <= min(values) <= max(values) < 1e11:
+            import numpy as np
+
+            return list(np.rint(np.array(values) * 1e6).astype(np.int64).tolist())
+        return list(map(self, values))
+
     def text(self, text: str) -> int | None:
         """An instant written as ISO 8601, CLF, or an epoch number in quotes."""
         iso = _ISO.match(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any
@@ -35,7 +36,7 @@ class Commands(click.Group):
         return found
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Adds "did you mean" to an unknown command."""
+        """Adds “did you mean” to an unknown command."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -43,6 +44,16 @@ class Commands(click.Group):
 
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
             raise click.UsageError(f"there is no command “{args[0]}”" + (f"; did you mean {near[0]}?" if near else ""), ctx) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; a reader of stdout that went away (``| head``) is no failure."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except (BrokenPipeError, SystemExit):  # rich turns a broken pipe into SystemExit
+            unheard()
+            return 0
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -71,21 +82,20 @@ def main(argv: list[str] | None = None) -> None:
 
 def run(argv: list[str] | None = None) -> int:
     """Run the command line and give its exit code."""
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by the caller
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115
     try:
         result = cli.main(args=argv, prog_name="perfaudit", standalone_mode=False)
-        _flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
     except click.ClickException as error:
-        error.show()
+        click.echo(_plain(f"perfaudit: {error.format_message()}\n  do: {_help(error)}"), err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except AuditError as error:
         if os.environ.get("PERFAUDIT_DEBUG"):
             raise
@@ -94,6 +104,12 @@ def run(argv: list[str] | None = None) -> int:
     except MemoryError:
         click.echo("perfaudit: not enough memory\n  do: audit a shorter window (--since, --until), or fewer files at once", err=True)
         return 2
+    except OSError as error:
+        if os.environ.get("PERFAUDIT_DEBUG"):
+            raise
+        where = f"\n  at: {error.filename}" if error.filename else ""
+        click.echo(_plain(f"perfaudit: {error.strerror or error}{where}\n  do: check the path, its permissions and the space left"), err=True)
+        return 2
     except Exception as error:
         if os.environ.get("PERFAUDIT_DEBUG"):
             raise
@@ -101,8 +117,15 @@ def run(argv: list[str] | None = None) -> int:
         return 2
 
 
-def _flush() -> None:
-    sys.stdout.flush()
+def unheard() -> None:
+    """From now on stdout goes nowhere: its reader went away."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _help(error: click.ClickException) -> str:
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "perfaudit"
+    return f"{path} --help"
 
 
 def _plain(text: str) -> str:

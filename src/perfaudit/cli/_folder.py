@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perfaudit.errors import BundleError, InsufficientEvidence
+from perfaudit.errors import BundleError, InsufficientEvidence, UsageError
 
 if TYPE_CHECKING:
     from perfaudit.evidence.bundle import Bundle
@@ -41,11 +41,23 @@ def open_both(folder: Path) -> tuple[Bundle, Bundle | None]:
 
 def stored(folder: Path) -> dict[str, Any]:
     """The last result of an audit folder. Raises :class:`InsufficientEvidence` when there is none yet."""
+    path = folder / "result.json"
+    if not path.exists():
+        raise InsufficientEvidence("there is no result yet", where=str(folder), todo="perfaudit diagnose makes one")
+    return load(path)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A ``result.json``. Raises :class:`UsageError` for anything else."""
     try:
-        result: dict[str, Any] = json.loads((folder / "result.json").read_bytes())
-    except FileNotFoundError:
-        raise InsufficientEvidence("there is no result yet", where=str(folder), todo="perfaudit diagnose makes one") from None
-    return result
+        result: dict[str, Any] = json.loads(path.read_bytes())
+        if result["verdict"]["status"] and result["schema_version"]:
+            return result
+    except OSError as error:
+        raise UsageError(f"cannot read the result: {error.strerror}", where=str(path), todo="give a result.json that perfaudit wrote") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise UsageError("this is not a result of perfaudit", where=str(path), todo="give a result.json that perfaudit wrote with -o result.json")
 
 
 def store(folder: Path, result: dict[str, Any]) -> None:

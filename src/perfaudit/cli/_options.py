@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from perfaudit.cli import unheard
 from perfaudit.errors import UsageError
+from perfaudit.evidence.naming import shown
 
 if TYPE_CHECKING:
     from perfaudit.audit import Request
@@ -175,13 +178,16 @@ def show(result: dict[str, Any], settings: Settings) -> None:
         if path != "-" and not settings.quiet:
             note(f"wrote {path}")
     on_stdout = any(path == "-" for _, path in picked)
-    if settings.json:
-        renderers.write(result, "json:-")
-    elif settings.quiet:
-        if not on_stdout:
+    try:
+        if settings.json:
+            renderers.write(result, "json:-")
+        elif settings.quiet and not on_stdout:
             click.echo(one_line(result))
-    elif not on_stdout:
-        renderers.write(result, "text:-")
+        elif not on_stdout:
+            renderers.write(result, "text:-")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the exit code of the gate still counts
+        unheard()
 
 
 def check_targets(settings: Settings) -> None:
@@ -190,12 +196,18 @@ def check_targets(settings: Settings) -> None:
 
     for target in settings.output:
         _, path = renderers.pick(target)
+        if path != "-" and Path(path).is_dir():
+            raise UsageError(f"cannot write {path}: it is a folder", where=f"-o {target}", todo="name a file in it")
         if path != "-" and not Path(path).parent.is_dir():
             raise UsageError(f"cannot write {path}: its folder does not exist", where=f"-o {target}", todo="make the folder, or name another file")
 
 
 def one_line(result: dict[str, Any]) -> str:
     """The verdict in a line: for scripts and chat."""
+    return shown(_one_line(result))
+
+
+def _one_line(result: dict[str, Any]) -> str:
     verdict = result["verdict"]
     if verdict["status"] != "constraint":
         return f"{verdict['status']} (confidence {verdict['confidence']:.0%}): {verdict['decision']}"

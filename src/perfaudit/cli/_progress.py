@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -35,8 +36,7 @@ def reading(paths: Iterable[str | Path], *, quiet: bool) -> Iterator[Progress | 
 
         def callback(name: str, read: int, size: int | None) -> None:
             done[name] = read
-            shown = "".join(c if c.isprintable() else "�" for c in name[-40:])
-            bar.update(task, completed=sum(done.values()), description=shown.replace("[", "("))
+            bar.update(task, completed=sum(done.values()), description=name[-40:].replace("[", "("))
 
         yield callback
 
@@ -44,8 +44,11 @@ def reading(paths: Iterable[str | Path], *, quiet: bool) -> Iterator[Progress | 
 def _size(paths: Iterable[str | Path]) -> int | None:
     total = 0
     for given in paths:
-        path = Path(given)
-        if str(given) == "-" or not path.exists():
+        if str(given) == "-":
             return None
-        total += sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) if path.is_dir() else path.stat().st_size
+        try:
+            files = [Path(folder) / name for folder, _, names in os.walk(given) for name in names] if Path(given).is_dir() else [Path(given)]
+            total += sum(file.stat().st_size for file in files)
+        except (OSError, ValueError):
+            return None
     return total

@@ -6,6 +6,7 @@ import click
 
 from perfaudit.cli import _folder, _options, _progress
 from perfaudit.cli._options import READING, Settings
+from perfaudit.evidence.naming import shown
 
 
 @click.command("add", short_help="Phase 2: evidence into the bundle; safe to repeat.")
@@ -29,16 +30,14 @@ def command(settings: Settings, paths: tuple[str, ...], folder: str | None, as_b
     for entry in report.added:
         rows = ", ".join(f"{part['rows']:,} {table}" for table, part in entry["tables"].items()) or "no rows"
         rejected = sum(entry["rejected"].values())
-        click.echo(f"{_plain(entry['name'])}: {entry['reader']}, {entry['lines']:,} lines, {rows}" + (f"; {rejected:,} lines rejected" if rejected else ""))
+        click.echo(f"{entry['name']}: {entry['reader']}, {entry['lines']:,} lines, {rows}" + (f"; {rejected:,} lines rejected" if rejected else ""))
         if not quiet:
             for text in entry["notes"]:
-                _options.note(f"  {_plain(text)}")
+                _options.note(f"  {shown(text)}")
     for name in report.known:
-        click.echo(f"{_plain(name)}: already in the bundle")
+        click.echo(f"{name}: already in the bundle")
+    for row in report.configuration:
+        _options.note(f"{row['name']}: configuration used: {row['formats']} log format{'s' * (row['formats'] != 1)}")
     for row in report.not_read:
-        _options.note(f"{_plain(row['name'])}: not read: {_plain(row['reason'])}")
+        _options.note(f"{row['name']}: not read: {shown(row['reason'])}")
     return 0
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else "�" for c in text)

@@ -10,6 +10,7 @@ import click
 from perfaudit.cli import _options, _progress
 from perfaudit.cli._options import ASKING, READING, SHOWING, Settings
 from perfaudit.errors import UsageError
+from perfaudit.evidence.naming import shown
 
 
 @click.command("analyze", short_help="From evidence to verdict in one step; nothing to set up.")
@@ -62,5 +63,5 @@ def command(settings: Settings, paths: tuple[str, ...], keep: str | None) -> int
 
 
 def _name(paths: tuple[str, ...]) -> str:
-    names = ["standard input" if p == "-" else Path(p).resolve().name for p in paths]
+    names = sorted("standard input" if p == "-" else shown(Path(p).resolve().name) for p in paths)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

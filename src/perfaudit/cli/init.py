@@ -22,6 +22,8 @@ def command(folder: str) -> int:
     path = Path(folder)
     if Bundle.is_bundle(path):
         raise UsageError("this is an audit folder already", where=folder, todo="run perfaudit add, diagnose or report inside it")
+    if path.exists() and not path.is_dir():
+        raise UsageError("this is a file", where=folder, todo="name a folder")
     Bundle.create(path)
     target = path / "audit.toml"
     if not target.exists():

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from perfaudit.cli import _folder
+from perfaudit.evidence.naming import shown
 
 
 @click.command("inventory", short_help="Phase 2: what is there, what is missing, what to collect.")
@@ -27,25 +28,26 @@ def command(folder: str | None, as_json: bool) -> int:
         if not all(any(bundle.rows(t) for t in need.split("|")) for need in check.needs):
             for w in check.wanted:
                 wanted.setdefault(w.evidence, {**w.to_json(), "for": []})["for"].append(check.name)
+    used = own.manifest.get("configuration", [])
     if as_json:
         import json
 
-        click.echo(json.dumps({"inventory": tables, "not_read": own.manifest["not_read"], "absent": absent, "wanted": list(wanted.values())}, ensure_ascii=False, indent=1))
+        click.echo(json.dumps({"inventory": tables, "not_read": own.manifest["not_read"], "configuration": used, "absent": absent, "wanted": list(wanted.values())}, ensure_ascii=False, indent=1))
         return 0
-    _print(tables, own.manifest["not_read"], absent, list(wanted.values()))
+    _print(tables, own.manifest["not_read"], used, absent, list(wanted.values()))
     return 0
 
 
-def _print(tables: list[dict[str, Any]], not_read: list[dict[str, str]], absent: list[str], wanted: list[dict[str, Any]]) -> None:
+def _print(tables: list[dict[str, Any]], not_read: list[dict[str, str]], used: list[dict[str, Any]], absent: list[str], wanted: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     def safe(text: Any) -> Text:
-        return Text("".join(c if c.isprintable() else "�" for c in str(text)))
+        return Text(shown(str(text)))
 
     console = Console()
-    grid = Table("table", "rows", "from", "to", "sources", box=None, header_style="bold", pad_edge=False)
+    grid = Table("table", "rows", "from", "to", Column("sources", overflow="fold"), box=None, header_style="bold", pad_edge=False)
     for row in tables:
         grid.add_row(row["table"], f"{row['rows']:,}", row.get("from", ""), row.get("to", ""), safe(", ".join(s["name"] for s in row["sources"])))
     console.print(grid)
@@ -54,6 +56,8 @@ def _print(tables: list[dict[str, Any]], not_read: list[dict[str, str]], absent:
             for reason, n in source["rejected"].items():
                 example = source["rejected_examples"].get(reason, {})
                 console.print(safe(f"rejected: {source['name']}: {n:,} × {reason}; first at byte {example.get('offset', 0):,}: {example.get('text', '')}"))
+    for entry in used:
+        console.print(safe(f"configuration used: {entry['name']}: {entry['formats']} log format{'s' * (entry['formats'] != 1)}"))
     for entry in not_read:
         console.print(safe(f"not read: {entry['name']}: {entry['reason']}"))
     console.print(safe(f"empty: {', '.join(absent)}"))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import tempfile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,12 @@ import click
 from perfaudit.cli import _folder, _options
 from perfaudit.cli._options import READING, Settings
 from perfaudit.errors import UsageError
+from perfaudit.evidence.naming import shown
+
+#: Rows of a table on a terminal; more are counted and said.
+MOST_ROWS = 1_000
+#: What JSON leaves as it is and a terminal may take for a command: DEL, C1, separators and bidirectional marks.
+_C1 = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 @click.command("query", short_help="Ask the evidence in SQL; re-runs every number of a report.")
@@ -47,23 +57,20 @@ def command(settings: Settings, sql: str | None, paths: tuple[str, ...], folder:
         else:
             bundle, other = _folder.open_both(_folder.find(folder))
         evidence = Evidence(bundle.beside(other, "baseline") if other else bundle)
-        names, rows = _run(evidence, sql)
-    if as_json:
-        import json
-
-        click.echo(json.dumps([dict(zip(names, map(_plain, row), strict=True)) for row in rows], ensure_ascii=False))
-    elif as_csv:
-        _csv(names, rows)
-    else:
-        _table(names, rows)
+        show = _json if as_json else _csv if as_csv else _table
+        show(*evidence.ask(sql))
     return 0
 
 
-def _run(evidence: Any, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    cursor = evidence._run(sql)
-    names = [d[0] for d in cursor.description or []]
-    unique = [n if names.index(n) == i else f"{n}_{i}" for i, n in enumerate(names)]
-    return unique, cursor.fetchall()
+def _json(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
+    import json
+
+    before = "["
+    for row in rows:
+        text = json.dumps(dict(zip(names, map(_plain, row), strict=True)), ensure_ascii=False)
+        click.echo(before + _C1.sub(lambda m: f"\\u{ord(m[0]):04x}", text), nl=False)
+        before = ",\n "
+    click.echo("[]" if before == "[" else "]")
 
 
 def _plain(value: Any) -> Any:
@@ -87,30 +94,33 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
-def _csv(names: list[str], rows: list[tuple[Any, ...]]) -> None:
+def _csv(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
     import csv
-    import io
 
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(map(_cell, names))
     for row in rows:
-        cells = ["" if (p := _plain(v)) is None else p for v in row]
-        writer.writerow([f"'{c}" if isinstance(c, str) and c[:1] in ("=", "+", "-", "@", "\t", "\r") else c for c in cells])
-    click.echo(out.getvalue(), nl=False)
+        writer.writerow([_cell(_plain(v)) for v in row])
 
 
-def _table(names: list[str], rows: list[tuple[Any, ...]]) -> None:
+def _cell(value: Any) -> Any:
+    """A cell that a spreadsheet takes for no formula and a terminal for no command (OWASP, CSV injection)."""
+    if not isinstance(value, str):
+        return "" if value is None else value
+    return f"'{shown(value)}" if value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else shown(value)
+
+
+def _table(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*names, box=None, header_style="bold", pad_edge=False)
-    for row in rows[:1000]:
-        table.add_row(*(Text("".join(c if c.isprintable() else "�" for c in ("" if v is None else str(_plain(v))))) for v in row))
+    table = Table(*(Column(Text(shown(name)), overflow="fold") for name in names), box=None, header_style="bold", pad_edge=False)
+    for row in islice(rows, MOST_ROWS):
+        table.add_row(*(Text("" if v is None else shown(str(_plain(v)))) for v in row))
     Console().print(table)
-    if len(rows) > 1000:
-        _options.note(f"showing 1,000 of {len(rows):,} rows; --csv and --json give all")
+    if more := sum(1 for _ in rows):
+        _options.note(f"showing {MOST_ROWS:,} of {MOST_ROWS + more:,} rows; --csv and --json give all")
 
 
 def _list() -> None:

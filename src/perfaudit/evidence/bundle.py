@@ -164,12 +164,14 @@ class Bundle:
         """Begin a source. ``columns`` limits what is stored of a table (absent: everything)."""
         return SourceWriter(self, columns)
 
-    def commit(self, entry: dict[str, Any], writer: SourceWriter, *, replaces: str | None = None) -> None:
-        """Enter a source: its parts become visible in one replace of the manifest. ``replaces``: the text that it goes on from."""
+    def commit(self, entry: dict[str, Any], writer: SourceWriter, *, replaces: str | None = None) -> dict[str, Any]:
+        """Enter a source: its parts become visible in one replace of the manifest. ``replaces``: the text that it goes on from. Gives the entry."""
         how = json.dumps([entry["text_sha256"], entry["reader"], entry["reader_version"], entry["read_as"]], sort_keys=True)
         tables = writer.finish(hashlib.sha256(how.encode()).hexdigest()[:24])
         kept = [s for s in self.manifest["sources"] if s["text_sha256"] not in (replaces, entry["text_sha256"])]
-        self._update(sources=sorted([*kept, {**entry, "tables": tables}], key=lambda s: (s["name"], s["text_sha256"])))
+        whole = {**entry, "tables": tables}
+        self._update(sources=sorted([*kept, whole], key=lambda s: (s["name"], s["text_sha256"])))
+        return whole
 
     def set_aside(self, not_read: list[dict[str, str]], configuration: list[dict[str, Any]]) -> None:
         """Remember, by name, files that nobody could read and files whose log formats were used."""

@@ -189,10 +189,11 @@ def _unknown(sample: Sample, source: Source, report: Intake) -> None:
     packed = next((kind for magic, kind in _PACKED.items() if sample.head.startswith(magic)), None)
     if packed:
         return report.aside(sample.name, f"{packed} is not read; unpack it first")
-    from perfaudit.evidence.readers._infer import hint
+    from perfaudit.evidence.readers._infer import infer
 
-    first = sample.lines[0][:2000] if sample.lines else b""
-    report.failures.append(Failure(sample.name, _redacted(first), hint(first), source.size or len(sample.head)))
+    first = sample.lines[0][:2000] if sample.lines else sample.head[:2000]
+    told = infer([first])
+    report.failures.append(Failure(sample.name, _redacted(first), told.program.text if told else "", source.size or len(sample.head)))
     return report.aside(sample.name, "; ".join(["no reader knows this format", *source.damage]))
 
 
@@ -211,8 +212,7 @@ def _read(bundle: Bundle, source: Source, name: str, claim: Recognised, options:
         if known and all(known[key] == entry[key] for key in ("reader", "reader_version", "read_as", "parsed")):
             report.known.append(source.name)
         elif sink.n_parsed:
-            bundle.commit(entry, writer, replaces=source.grown_from)
-            report.added.append(entry)
+            report.added.append(bundle.commit(entry, writer, replaces=source.grown_from))
         else:
             _none_fit(source, reader.NAME, claim, sink, report)
     except OSError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from perfaudit.baseline.cube import Cube
 from perfaudit.model import Windows
 from perfaudit.paths.account import TimeAccount
+from perfaudit.stats.association import Association, spearman
 
 #: Requests a bin should hold on average, for a rate known to ± 20 % (Poisson).
 PER_BIN = 25
@@ -21,6 +23,10 @@ PER_BIN = 25
 SLOW = 0.9
 #: A route needs this many calm requests for that quantile to be known to ± 5 points.
 LEAST_CALM = 40
+
+
+#: How many bins back a queue may remember a burst.
+MEMORY = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,26 @@ class Load:
     zone: Any
     step: int
 
-    @property
+    def over(self, bins: int) -> Any:
+        """Mean arrival rate over each bin and the ``bins`` − 1 before it; it does not reach over a gap."""
+        total, n = self.rate.copy(), np.ones(len(self.rate))
+        for k in range(1, bins):
+            near = np.zeros(len(self.rate), bool)
+            near[k:] = self.when[k:] - self.when[:-k] <= k * self.step * 1_100_000
+            total[k:] += np.where(near[k:], self.rate[:-k], 0)
+            n += near
+        return total / n
+
+    @cached_property
+    def link(self) -> Association:
+        """How the share of slow requests goes with the arrival rate; ``p`` holds for having tried every memory."""
+        best = max((spearman(self.over(m), self.slow) for m in MEMORY), key=lambda a: a.r)
+        return best._replace(p=min(1.0, best.p * len(MEMORY)))
+
+    @cached_property
     def lately(self) -> Any:
-        """Arrival rate over this bin and the one before (a queue remembers)."""
-        before = np.concatenate([self.rate[:1], self.rate[:-1]])
-        gap = np.concatenate([[0], np.diff(self.when)]) > self.step * 1_000_000
-        return np.where(gap, self.rate, (self.rate + before) / 2)
+        """The arrival rate over the memory that fits best: a queue remembers a burst until it has drained."""
+        return max((self.over(m) for m in MEMORY), key=lambda x: spearman(x, self.slow).r)
 
 
 def load(account: TimeAccount) -> Load | None:

@@ -33,7 +33,6 @@ from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted
 from perfaudit.paths.account import TimeAccount
 from perfaudit.problems._load import Load, at_equal_load, bursts, load
-from perfaudit.stats.association import spearman
 
 NEEDS = ("requests",)
 HELPS = ()
@@ -65,7 +64,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     if windows.reference and total.reference.count:
         ratio = account.rate(windows.affected, total.affected.count) / max(account.rate(windows.reference, total.reference.count), 1e-9)
     runs = bursts(picture, 1.5)
-    link = spearman(picture.lately, picture.slow)
+    link = picture.link
     busy, quiet = _contrast(picture)
     contrast = busy / max(quiet, 0.02)
     share = _owned(picture)

@@ -113,3 +113,11 @@ def test_no_waits_and_no_evidence(name):
     assert_clear(name, requests=traffic, sessions=waits(traffic, "/orders", 10**9))
     outcome = assert_no_evidence(name, requests=traffic)
     assert "pg_blocking_pids" in outcome.wanted[0].collect
+
+
+def test_a_log_in_another_time_zone_is_no_evidence_of_absence():
+    traffic = requests(**SLOW)
+    log = {"time": [START + 7_200_000_000 + i * 1_000_000 for i in range(60)], "duration_us": 500_000, "kind": "lock-wait", "lock_target": "transaction", "service": "postgresql"}
+    outcome = examine("row-lock-contention", requests=traffic, lock_events=log)
+    assert outcome.status == "no-evidence"
+    assert "time zone" in outcome.reason

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from perfaudit.paths.account import TimeAccount
 
 AREAS = ("latency", "throughput", "database", "caching", "architecture")
+#: Sources further apart than this, µs, do not speak of the same time: less than the least step between time zones (15 minutes).
+APART = 14 * 60 * 1_000_000
 HEADINGS = ("What it sees", "Why it hurts", "What it needs", "When it is wrong", "What to try")
 
 
@@ -78,6 +80,9 @@ class Check:
         missing = [need for need in self.needs if not any(evidence.has(t) for t in need.split("|"))]
         if missing:
             return Outcome.no_evidence(f"needs {' and '.join(m.replace('|', ' or ') for m in missing)}: none was read", *self.wanted)
+        apart = [need for need in self.needs if not any(_near(evidence, account, t) for t in need.split("|"))]
+        if apart:
+            return Outcome.no_evidence(f"{' and '.join(a.replace('|', ' or ') for a in apart)} does not overlap the recording in time: a wrong clock or time zone?", *self.wanted)
         try:
             outcome: Outcome = self.module.examine(evidence.restricted(self.tables), account)
         except Exception as error:
@@ -85,6 +90,13 @@ class Check:
                 raise
             return Outcome(Status.ERROR, f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no message'}")
         return outcome
+
+
+def _near(evidence: Evidence, account: TimeAccount, table: str) -> bool:
+    """Whether a source of ``table`` lies in the time of the recording (a quiet log may begin before it and say nothing since)."""
+    whole = account.windows.whole
+    spans = [(s["first"], s["last"]) for s in evidence.bundle.sources if table in s["tables"]]
+    return any(first is None or (first <= whole.end + APART and last >= whole.start - APART) for first, last in spans)
 
 
 @cache

@@ -93,7 +93,8 @@ def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks
     statement, hot = _locks.most(seen.waits.statement[mine])
     relation = _relation(evidence, account, seen, q.kind, statement)
     routes = _routes(account, payers, q.kind)
-    scope: dict[str, str | list[str]] = {"service": _service(evidence)}
+    callers = [t.service for t in account.tiers.all if t.service not in ("", "web")]
+    scope: dict[str, str | list[str]] = {"service": [_service(evidence), *callers] if callers else _service(evidence)}
     if routes:
         scope["route"] = routes[0][1] if len(routes) == 1 else [r for _, r in routes]
     if statement:

@@ -84,7 +84,7 @@ class Bundle:
     @staticmethod
     def is_bundle(path: Path) -> bool:
         """Whether ``path`` is the folder of a bundle."""
-        return (path / "manifest.json").is_file() and (path / "tables").is_dir()
+        return os.path.isfile(path / "manifest.json") and os.path.isdir(path / "tables")  # noqa: PTH112, PTH113  (False without permission)
 
     @staticmethod
     def contents(path: Path) -> frozenset[str]:

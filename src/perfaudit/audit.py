@@ -14,6 +14,7 @@ from perfaudit.baseline import tiers as tiering
 from perfaudit.baseline import validity, windows
 from perfaudit.baseline.cube import Cube
 from perfaudit.baseline.requests import Requests
+from perfaudit.baseline.stream import Stream
 from perfaudit.config import Config, Objective
 from perfaudit.errors import UsageError
 from perfaudit.evidence import intake
@@ -72,11 +73,11 @@ class Audit:
         """Tiers, windows, baseline and account of time: everything that the checks are handed."""
         assumptions: list[str] = []
         tiers = tiering.find(self.evidence)
-        found, cube = self._windows(tiers, assumptions)
+        found, cube, stream = self._windows(tiers, assumptions)
         requests = None
-        if cube is not None:
+        if stream is not None:
             self._step("baseline")
-            requests = Requests(self.evidence, tiers.condition, found)
+            requests = Requests(stream, tiers.condition, found)
         return Prepared(tiers, found, cube, requests, accounts.build(self.evidence, tiers, found, requests, cube), [*assumptions, *found.notes, *self._assumed(tiers)])
 
     def run(self) -> dict[str, Any]:
@@ -112,10 +113,10 @@ class Audit:
 
     # ---------------------------------------------------------------- windows
 
-    def _windows(self, tiers: tiering.Tiers, assumptions: list[str]) -> tuple[Windows, Cube | None]:
+    def _windows(self, tiers: tiering.Tiers, assumptions: list[str]) -> tuple[Windows, Cube | None, Stream | None]:
         own, base = self._span("own", tiers), self._span("baseline", tiers)
         if own is None:
-            return Windows(Window(0, 0), Window(0, 0)), None
+            return Windows(Window(0, 0), Window(0, 0)), None, None
         given = self._given(own)
         if base and base.overlap(own) > 0.5 * min(base.end - base.start, own.end - own.start):
             raise UsageError("the baseline lies in the same time as the evidence", where=f"evidence {own}, baseline {base}", todo="give a baseline that was recorded at another time")
@@ -123,9 +124,11 @@ class Audit:
             base = Window(base.start, own.start) if base.start < own.start else Window(own.end, base.end)
         whole = given if given and self.request.only_window else own
         if not tiers.all or not self._requests_in(tiers.condition, whole):
-            return Windows(whole, given or whole, base, "baseline" if base else "none"), None
+            return Windows(whole, given or whole, base, "baseline" if base else "none"), None, None
         self._step("windows")
-        cube = cubes.build(self.evidence, tiers.condition, whole, base)
+        spans = f"({within(whole)}" + (f" OR {within(base)})" if base else ")")
+        stream = Stream(self.evidence, f"({tiers.condition}) AND {spans}", tiers.outer_totals)
+        cube = cubes.build(stream, whole, base)
         found = windows.find(cube, whole, baseline=base, given=None if self.request.only_window else given)
         if self.request.only_window and given:
             found = replace(found, affected=given, reference=base, source="baseline" if base else "none", onset=None)
@@ -133,7 +136,7 @@ class Audit:
             assumptions.append(f"affected window found in the recording: {found.affected}; reference: {found.reference}. Say --since and --until for others")
         if found.reference is None:
             assumptions.append("no reference: nothing departs in the recording and no baseline was given, so only tests that need none could speak")
-        return found, cube
+        return found, cube, stream
 
     def _requests_in(self, condition: str, span: Window) -> bool:
         return bool(self.evidence.one(f"SELECT count(*) FROM requests WHERE {condition} AND {within(span)}")[0])

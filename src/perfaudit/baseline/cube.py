@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.evidence.store import Evidence, quote, within
+from perfaudit.baseline.stream import Key, Stream, Total
 from perfaudit.model import Window
 
 #: A chart of about 1,000 pixels shows no more points, and a change is located to 1/360 of the recording.
@@ -24,11 +24,6 @@ FAILING = 4
 BITS, WHOLE_BITS = 5, 8
 #: Lengths a bin may have, seconds.
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
-BATCH = 500_000
-
-Key = tuple[str, str]
-"""``(method, route)``."""
-
 
 @dataclass(frozen=True)
 class Grid:
@@ -99,51 +94,26 @@ class Cube:
         return [self.own.window(int(a) + 1, int(b) - 1) for a, b in itertools.pairwise(used) if b - a - 1 >= least]
 
 
-def build(evidence: Evidence, condition: str, whole: Window, baseline: Window | None) -> Cube:
-    """Read the requests once. ``condition`` keeps the outermost tier; ``baseline`` is separate evidence, if any."""
+def build(stream: Stream, whole: Window, baseline: Window | None) -> Cube:
+    """Read the requests once. ``baseline``: where separate evidence lies, if any."""
     from perfaudit.kernels import histogram
 
     own, base = Grid.over(whole), Grid.over(baseline) if baseline else None
-    spans = f"({within(whole)}" + (f" OR {within(baseline)})" if baseline else ")")
-    totals = evidence.rows(
-        f"SELECT coalesce(method, ''), coalesce(route, ''), coalesce(sum(duration_us), 0), count(*), count(*) FILTER (status >= 500) FROM requests WHERE ({condition}) AND {spans} GROUP BY ALL"
-    )
-    keys = _keys(totals)
-    methods, routes = sorted({m for m, *_ in totals}), sorted({r for _, r, *_ in totals})
-    key_of = np.full((max(1, len(methods)), max(1, len(routes))), len(keys), np.int64)
-    for k, (m, r) in enumerate(keys):
-        key_of[methods.index(m), routes.index(r)] = k
+    keys = _keys(stream.totals)
     grids = [own] + ([base] if base else [])
     bins = sum(g.bins for g in grids)
     count, errors = np.zeros((len(keys) + 1, bins), np.int64), np.zeros((len(keys) + 1, bins), np.int64)
     hist = np.zeros((len(keys) + 1, bins, histogram.size(BITS)), np.uint32)
     fine = np.zeros((bins, histogram.size(WHOLE_BITS)), np.uint32)
     shape = [np.array([getattr(g, f) * (1_000_000 if f == "step" else 1) for g in grids], np.int64) for f in ("start", "step", "bins")]
-    for columns in _batches(evidence, f"({condition}) AND {spans}", methods, routes):
-        histogram.accumulate(*columns, key_of, *shape, count, errors, hist, fine, BITS, WHOLE_BITS)
+    key_of = stream.numbered({key: k for k, key in enumerate(keys)}, len(keys))
+    for batch in stream.batches():
+        histogram.accumulate(*batch, key_of, *shape, count, errors, hist, fine, BITS, WHOLE_BITS)
     return Cube(own, base, [*keys, ("*", "other")], count, errors, hist, fine, histogram.middles(BITS), histogram.middles(WHOLE_BITS))
 
 
-def _keys(totals: list[tuple[Any, ...]]) -> list[Key]:
-    known = [row for row in totals if row[1]]
-    costly = sorted(known, key=lambda t: (-t[2], -t[3], t[0], t[1]))[:ROUTES]
-    failing = [t for t in sorted(known, key=lambda t: (-t[4], t[0], t[1]))[:FAILING] if t[4]]
-    return list(dict.fromkeys((t[0], t[1]) for t in [*costly, *failing]))
-
-
-def _batches(evidence: Evidence, where: str, methods: list[str], routes: list[str]) -> Any:
-    """Batches of ``(time, duration, status, method code, route code)``, int64 each."""
-    if not routes:
-        return
-    for name, values in (("method_name", methods), ("route_name", routes)):
-        evidence.connection.execute(f"DROP TYPE IF EXISTS {name}")
-        evidence.connection.execute(f"CREATE TYPE {name} AS ENUM ({', '.join(map(quote, values))})")
-    reader = evidence.batches(
-        "SELECT epoch_us(time), coalesce(duration_us, -1), coalesce(status, 0), coalesce(method, '')::method_name, coalesce(route, '')::route_name"
-        f" FROM requests WHERE {where}",
-        BATCH,
-    )
-    for batch in reader:
-        plain = [batch.column(i).to_numpy(zero_copy_only=False) for i in range(3)]
-        codes = [batch.column(i).indices.to_numpy(zero_copy_only=False).astype(np.int64) for i in (3, 4)]
-        yield (*(p.astype(np.int64, copy=False) for p in plain), *codes)
+def _keys(totals: dict[Key, Total]) -> list[Key]:
+    known = [t for t in totals.values() if t.route]
+    costly = sorted(known, key=lambda t: (-t.micros, -t.count, t.key))[:ROUTES]
+    failing = [t for t in sorted(known, key=lambda t: (-t.errors, t.key))[:FAILING] if t.errors]
+    return list(dict.fromkeys(t.key for t in [*costly, *failing]))

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.evidence.store import Evidence, quote, within
-from perfaudit.model import Measurement, Windows
+from perfaudit.baseline.stream import Key, Stream, Total
+from perfaudit.evidence.store import quote, within
+from perfaudit.model import Measurement, Window, Windows
 from perfaudit.stats.percentile import Distribution, wilson
 
 #: Up to this many requests every duration is kept to the microsecond; above, to 13 significant bits (error ≤ 0.0123 %).
@@ -22,9 +23,6 @@ OTHER = "other"
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 ZONES = ("affected", "reference", "rest")
 
-Key = tuple[str, str]
-"""``(method, route)``."""
-
 
 @dataclass
 class Slice:
@@ -35,9 +33,6 @@ class Slice:
     aborts: int = 0
     status: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
-    upstream_seconds: float = 0.0
-    connect_seconds: float = 0.0
-    upstream_known: int = 0
     durations: Distribution = field(default_factory=lambda: Distribution(np.empty(0, np.int64), np.empty(0, np.int64)))
 
     def plus(self, other: Slice) -> Slice:
@@ -48,9 +43,6 @@ class Slice:
             self.aborts + other.aborts,
             {k: self.status.get(k, 0) + other.status.get(k, 0) for k in sorted({*self.status, *other.status})},
             self.seconds + other.seconds,
-            self.upstream_seconds + other.upstream_seconds,
-            self.connect_seconds + other.connect_seconds,
-            self.upstream_known + other.upstream_known,
             self.durations.plus(other.durations),
         )
 
@@ -101,11 +93,11 @@ class RouteRow:
 class Requests:
     """The outermost tier's requests of an audit: per-route rows, totals, and the query that gives each number again."""
 
-    def __init__(self, evidence: Evidence, condition: str, windows: Windows) -> None:
+    def __init__(self, stream: Stream, condition: str, windows: Windows) -> None:
         self.windows = windows
         self.condition = condition
-        self.routes = _fold(_read(evidence, condition, windows))
-        self.total = _sum(self.routes)
+        self.routes = _read(stream, windows)
+        self.total = _merge(self.routes, "", "")
 
     def query(self, q: float, zone: str = "", route: Key | None = None) -> str:
         """SQL for ``perfaudit query`` that gives a percentile again, in ms."""
@@ -131,64 +123,90 @@ def _is(key: Key) -> list[str]:
     return [f"method = {quote(key[0])}" if key[0] else "method IS NULL", f"route = {quote(key[1])}" if key[1] else "route IS NULL"]
 
 
-def zone_sql(windows: Windows) -> str:
-    """A SQL expression that gives 0 (affected), 1 (reference) or 2 (the rest) for a request."""
-    reference = f" WHEN {within(windows.reference)} THEN 1" if windows.reference else ""
-    return f"CASE WHEN {within(windows.affected)} THEN 0{reference} ELSE 2 END"
+def _read(stream: Stream, windows: Windows) -> list[RouteRow]:
+    from perfaudit.kernels import histogram
+
+    kept = _kept(list(stream.totals.values()))
+    slot_of = stream.numbered({key: i for i, key in enumerate(kept)}, len(kept))
+    reference = windows.reference or Window(0, 0)
+    edges = np.array([windows.affected.start, windows.affected.end, reference.start, reference.end], np.int64)
+    places = 3 * (len(kept) + 1)
+    tally, spent = np.zeros((places, 7), np.int64), np.zeros(places, np.int64)
+    durations = _Exact() if sum(t.count for t in stream.totals.values()) <= EXACT else _Rounded(places)
+    for batch in stream.batches():
+        place = np.empty(len(batch[0]), np.int64)
+        histogram.divide(*batch, slot_of, edges, place, tally, spent)
+        durations.add(place, batch[1])
+    found = durations.distributions()
+    rows = []
+    for i, key in enumerate([*kept, ("*", OTHER)]):
+        services = [t.service for k, t in stream.totals.items() if k == key] or [", ".join(sorted({t.service for t in stream.totals.values()}))]
+        zones = {zone: _slice(tally[p], spent[p], found.get(p)) for z, zone in enumerate(ZONES) if tally[p := 3 * i + z, 6]}
+        if zones:
+            rows.append(RouteRow(*key, services[0], zones))
+    return rows
 
 
-def _read(evidence: Evidence, condition: str, windows: Windows) -> list[RouteRow]:
-    zone = zone_sql(windows)
-    parts: dict[tuple[Any, ...], Slice] = {}
-    for service, method, route, z, *numbers in evidence.rows(
-        f"SELECT coalesce(service, ''), coalesce(method, ''), coalesce(route, ''), {zone}, count(*), count(*) FILTER (status >= 500), count(*) FILTER (status = 499), count(*) FILTER (status BETWEEN 200 AND 299),"
-        " count(*) FILTER (status BETWEEN 300 AND 399), count(*) FILTER (status BETWEEN 400 AND 499), sum(duration_us), sum(upstream_us), sum(upstream_connect_us), count(upstream_us)"
-        f" FROM requests WHERE {condition} GROUP BY ALL"
-    ):
-        count, e5, aborts, s2, s3, s4, spent, upstream, connect, known = (int(v or 0) for v in numbers)
-        status = {"2xx": s2, "3xx": s3, "4xx": s4, "5xx": e5, "other": count - s2 - s3 - s4 - e5}
-        parts[service, method, route, z] = Slice(count, e5, aborts, {k: v for k, v in status.items() if v}, spent / 1e6, upstream / 1e6, connect / 1e6, known)
-    step = "duration_us" if sum(p.count for p in parts.values()) <= EXACT else thirteen_bits("duration_us")
-    data = evidence.columns(
-        f"SELECT coalesce(service, '') AS service, coalesce(method, '') AS method, coalesce(route, '') AS route, {zone} AS z, {step} AS d, count(*) AS n FROM requests WHERE ({condition}) AND duration_us IS NOT NULL GROUP BY ALL ORDER BY ALL"
-    )
-    for key, values, counts in _runs(data):
-        parts[key].durations = Distribution(values, counts)
-    rows: dict[tuple[Any, ...], RouteRow] = {}
-    for (service, method, route, z), part in sorted(parts.items(), key=lambda kv: kv[0]):
-        row = rows.setdefault((service, method, route), RouteRow(method, route, service, {}))
-        row.zones[ZONES[z]] = part
-    return _same_route(list(rows.values()))
+def _slice(tally: Any, micros: Any, durations: Distribution | None) -> Slice:
+    names = ("2xx", "3xx", "4xx", "5xx", "other")
+    status = {name: int(n) for name, n in zip(names, tally, strict=False) if n}
+    return Slice(int(tally[6]), int(tally[3]), int(tally[5]), status, float(micros) / 1e6, durations or Slice().durations)
 
 
-def _same_route(rows: list[RouteRow]) -> list[RouteRow]:
-    """One row a route, whichever peer of the outermost tier logged it."""
-    merged: dict[Key, RouteRow] = {}
-    for row in rows:
-        key = (row.method, row.route)
-        merged[key] = _merge([merged[key], row], *key) if key in merged else row
-    return list(merged.values())
+class _Exact:
+    """Durations of every place, to the microsecond: equal ones are counted by sorting."""
+
+    def __init__(self) -> None:
+        self._codes: list[Any] = []
+
+    def add(self, place: Any, duration: Any) -> None:
+        known = duration >= 0
+        self._codes.append((place[known] << 44) | np.minimum(duration[known], (1 << 44) - 1))
+
+    def distributions(self) -> dict[int, Distribution]:
+        if not any(map(len, self._codes)):
+            return {}
+        code, count = np.unique(np.concatenate(self._codes), return_counts=True)
+        place, value = code >> 44, code & ((1 << 44) - 1)
+        starts: Any = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
+        return {int(place[a]): Distribution(value[a:b], count[a:b]) for a, b in zip(starts, [*starts[1:], len(place)], strict=True)}
 
 
-def thirteen_bits(column: str) -> str:
-    """A SQL expression that rounds an integer to 13 significant bits (to the middle of its step)."""
-    ladder = [f"WHEN {column} < 8192 THEN {column}"]
-    ladder += [f"WHEN {column} < {8192 << s} THEN (({column} >> {s}) << {s}) + {1 << (s - 1)}" for s in range(1, 32)]
-    return f"CASE {' '.join(ladder)} ELSE {column} END"
+class _Rounded:
+    """Durations of every place to 13 bits; pages of the histogram that no duration touches cost no memory."""
+
+    BITS = 13
+
+    def __init__(self, places: int) -> None:
+        from perfaudit.kernels import histogram
+
+        self._hist = np.zeros((places, histogram.size(self.BITS)), np.uint32)
+        self._seen = np.zeros(places, bool)
+
+    def add(self, place: Any, duration: Any) -> None:
+        from perfaudit.kernels import histogram
+
+        histogram.fill(place, duration, self._hist, self.BITS)
+        self._seen[np.unique(place)] = True
+
+    def distributions(self) -> dict[int, Distribution]:
+        from perfaudit.kernels import histogram
+
+        values = histogram.middles(self.BITS)
+        return {int(p): Distribution(values[used], self._hist[p, used]) for p in np.flatnonzero(self._seen) if len(used := np.flatnonzero(self._hist[p]))}
 
 
-def _runs(data: dict[str, Any]) -> list[tuple[tuple[Any, ...], Any, Any]]:
-    n = len(data["n"])
-    if not n:
-        return []
-    keys = [np.asarray(data[c]) for c in ("service", "method", "route", "z")]
-    change = np.zeros(n, bool)
-    change[0] = True
-    for key in keys:
-        change[1:] |= key[1:] != key[:-1]
-    starts = np.flatnonzero(change)
-    values, counts = np.asarray(data["d"], np.int64), np.asarray(data["n"], np.int64)
-    return [(tuple(k[a] for k in keys), values[a:b], counts[a:b]) for a, b in zip(starts, [*starts[1:], n], strict=True)]
+def _kept(rows: list[Total]) -> list[Key]:
+    """Routes with a row of their own, the most costly first; the rest folds into :data:`OTHER`."""
+    count, micros = sum(t.count for t in rows), sum(t.micros for t in rows)
+    rows = sorted(rows, key=lambda t: (-t.micros, -t.count, t.key))
+    kept = [
+        t for t in rows if t.route != OTHER and (len(rows) <= FEW or t.count >= RARE * count or t.micros > RARE * micros)
+    ][:MOST_ROUTES]
+    folded = [t for t in rows if t not in kept]
+    if len(folded) == 1 and folded[0].route != OTHER:
+        kept.append(folded[0])
+    return [t.key for t in kept]
 
 
 def _merge(rows: list[RouteRow], method: str, route: str) -> RouteRow:
@@ -196,22 +214,4 @@ def _merge(rows: list[RouteRow], method: str, route: str) -> RouteRow:
     for row in rows:
         for zone, part in row.zones.items():
             zones[zone] = zones[zone].plus(part) if zone in zones else part
-    services = sorted({r.service for r in rows})
-    return RouteRow(method, route, services[0] if len(services) == 1 else ", ".join(services), zones)
-
-
-def _fold(rows: list[RouteRow]) -> list[RouteRow]:
-    count, seconds = sum(r.all.count for r in rows), sum(r.all.seconds for r in rows)
-    rows = sorted(rows, key=lambda r: (-r.all.seconds, -r.all.count, r.method, r.route))
-    kept: list[RouteRow] = []
-    folded: list[RouteRow] = []
-    for row in rows:
-        rare = len(rows) > FEW and row.all.count < RARE * count and row.all.seconds <= RARE * seconds
-        (folded if row.route == OTHER or rare or len(kept) >= MOST_ROUTES else kept).append(row)
-    if len(folded) == 1 and folded[0].route != OTHER:
-        return rows
-    return [*kept, _merge(folded, "*", OTHER)] if folded else kept
-
-
-def _sum(rows: list[RouteRow]) -> RouteRow:
-    return _merge(rows, "", "") if rows else RouteRow("", "", "", {})
+    return RouteRow(method, route, ", ".join(sorted({r.service for r in rows})), zones)

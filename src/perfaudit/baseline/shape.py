@@ -34,7 +34,8 @@ def build(cube: Cube, spans: list[Window]) -> Shape:
     at, step, bins, start = _axis(cube)
     shape = Shape(gaps=cube.gaps())
     shape.covered_seconds = max(1e-6, sum(s.seconds for s in spans) - sum(g.seconds for g in shape.gaps))
-    shown = at >= 0
+    shown = np.flatnonzero(at >= 0)
+    shown = shown[np.argsort(at[shown], kind="stable")]
     whole = _gather(cube.whole[shown], at[shown], bins)
     count, errors = (_gather(x.sum(axis=0)[shown], at[shown], bins) for x in (cube.count, cube.errors))
     edges = _cut_bins(start, step, bins, spans)
@@ -74,8 +75,10 @@ def _axis(cube: Cube) -> tuple[Any, int, int, int]:
 
 
 def _gather(rows: Any, at: Any, bins: int) -> Any:
+    """Rows summed by their (ascending) place."""
     out = np.zeros((bins, *rows.shape[1:]), np.int64)
-    np.add.at(out, at, rows)
+    starts = np.flatnonzero(np.r_[True, at[1:] != at[:-1]])
+    out[at[starts]] = np.add.reduceat(rows, starts, axis=0, dtype=np.int64)
     return out
 
 

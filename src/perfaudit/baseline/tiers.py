@@ -6,12 +6,13 @@ A tier is *inner* when its requests lie inside another's: by shared trace ids, e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 
+from perfaudit.baseline.stream import Total, totals
 from perfaudit.evidence.store import Evidence, quote
 
 #: Requests of a tier that are looked at; ±2 % at the bars below.
@@ -22,7 +23,8 @@ EXCESS = 0.3
 
 @dataclass(frozen=True)
 class Tier:
-    """A service that logged requests; ``inside`` names the tier around it ("" for an outermost one)."""
+    """A service that logged requests; ``inside`` names the tier around it ("" for an outermost one). ``first``, ``last`` (µs) and
+    ``traced`` are 0 where there is only one service: nothing is compared then."""
 
     service: str
     requests: int
@@ -35,9 +37,15 @@ class Tier:
 
 @dataclass(frozen=True)
 class Tiers:
-    """All tiers; ``outermost`` are those that nothing contains."""
+    """All tiers; ``outermost`` are those that nothing contains. ``totals``: every service, method and route."""
 
     all: tuple[Tier, ...]
+    totals: tuple[Total, ...] = ()
+
+    @property
+    def outer_totals(self) -> list[Total]:
+        """Totals per route of the outermost tier."""
+        return [t for t in self.totals if t.service in self.outermost]
 
     @property
     def outermost(self) -> tuple[str, ...]:
@@ -54,12 +62,10 @@ class Tiers:
 
 def find(evidence: Evidence) -> Tiers:
     """The tiers of ``requests``."""
-    found = [
-        Tier(str(service), int(n), float(seconds or 0), int(first), int(last), int(traced))
-        for service, n, seconds, first, last, traced in evidence.rows(
-            "SELECT coalesce(service, ''), count(*), sum(duration_us) / 1e6, epoch_us(min(time)), epoch_us(max(time)), count(trace_id) FROM requests GROUP BY 1 ORDER BY 1"
-        )
-    ]
+    rows = totals(evidence)
+    services = sorted({t.service for t in rows})
+    times = {services[0]: (0, 0, 0)} if len(services) == 1 else _times(evidence)
+    found = [Tier(s, sum(t.count for t in rows if t.service == s), sum(t.micros for t in rows if t.service == s) / 1e6, *times[s]) for s in services]
     inside: dict[str, str] = {}
     if len(found) > 1:
         samples = {t.service: _sample(evidence, t) for t in found}
@@ -71,7 +77,13 @@ def find(evidence: Evidence) -> Tiers:
                 best = inside.get(inner.service)
                 if best is None or scores[inner.service, best] < score:
                     inside[inner.service] = outer.service
-    return Tiers(tuple(Tier(t.service, t.requests, t.seconds, t.first, t.last, t.traced, inside.get(t.service, "")) for t in found))
+    return Tiers(tuple(replace(t, inside=inside.get(t.service, "")) for t in found), tuple(rows))
+
+
+def _times(evidence: Evidence) -> dict[str, tuple[int, int, int]]:
+    """First and last arrival (µs) and the number of traced requests of each service."""
+    rows = evidence.rows("SELECT coalesce(service, ''), epoch_us(min(time)), epoch_us(max(time)), count(trace_id) FROM requests GROUP BY 1")
+    return {s: (int(first), int(last), int(traced)) for s, first, last, traced in rows}
 
 
 def _sample(evidence: Evidence, tier: Tier) -> dict[str, np.ndarray[Any, Any]]:

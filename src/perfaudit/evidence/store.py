@@ -140,16 +140,14 @@ def _connect(bundle: Bundle, where: str) -> duckdb.DuckDBPyConnection:
     homes = ", ".join(quote(f"{home.resolve()}/tables/") for home in bundle.homes)
     connection.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{homes}]; SET enable_external_access = false")
     condition = f" WHERE ({_condition(where)}\n)" if where else ""
-    for table in TABLES.values():
-        connection.execute(f"CREATE VIEW {table.name} AS {_select(bundle, table.name)}")
+    connection.execute(";\n".join(f"CREATE VIEW {table} AS {_select(bundle, table)}" for table in TABLES))
     if where:
         try:
             connection.execute(f"CREATE OR REPLACE VIEW requests AS FROM ({_select(bundle, 'requests')}){condition}")
             connection.execute("SELECT 1 FROM requests LIMIT 1")
         except duckdb.Error as error:
             raise UsageError(f"--where is no condition on requests: {_said(error)}", where=f"--where {where}", todo=_WHERE) from error
-    for name, (sql, _) in views().items():
-        connection.execute(f"CREATE VIEW {name} AS {sql}")
+    connection.execute(";\n".join(f"CREATE VIEW {name} AS {sql}" for name, (sql, _) in views().items()))
     connection.execute("SET lock_configuration = true")
     return connection
 

@@ -33,22 +33,36 @@ def middles(bits: int) -> Any:
 @inlined
 def bucket(value: int, bits: int) -> int:
     """The bucket of a value ≥ 0."""
-    shift = 0
-    limit = 1 << bits
-    while value >= limit:
-        value >>= 1
-        shift += 1
-    if shift > TOP - bits:
+    if value < 1 << bits:
+        return value
+    if value >= 1 << TOP:
         return ((TOP - bits + 2) << (bits - 1)) - 1
-    return value if shift == 0 else (shift << (bits - 1)) + value
+    shift, rest = 1, value >> bits  # the length of a number in bits, by halves
+    if rest >= 1 << 16:
+        shift += 16
+        rest >>= 16
+    if rest >= 1 << 8:
+        shift += 8
+        rest >>= 8
+    if rest >= 1 << 4:
+        shift += 4
+        rest >>= 4
+    if rest >= 1 << 2:
+        shift += 2
+        rest >>= 2
+    if rest >= 1 << 1:
+        shift += 1
+    return (shift << (bits - 1)) + (value >> shift)
 
 
 @kernel
-def accumulate(time: Any, duration: Any, status: Any, method: Any, route: Any, key_of: Any, start: Any, step: Any, bins: Any, count: Any, errors: Any, hist: Any, whole: Any, bits: int, whole_bits: int) -> None:
-    """Add requests to the cube.
+def accumulate(
+    time: Any, duration: Any, status: Any, method: Any, route: Any, key_of: Any, start: Any, step: Any, bins: Any, count: Any, errors: Any, hist: Any, whole: Any, bits: int, whole_bits: int
+) -> None:
+    """Add a batch of requests to the cube.
 
-    ``time``, ``duration`` (−1: unknown), ``status``: shape (n,), int64 µs; ``method``, ``route``: codes, shape (n,); ``key_of``: shape
-    (methods, routes), the key of each pair. ``start``, ``step``, ``bins``: shape (grids,), µs and counts; grid g owns the bins that
+    ``time``, ``duration`` (−1: unknown): µs, ``status``, and the codes ``method`` and ``route``: shape (n,). ``key_of``: shape (methods,
+    routes), the key of each pair. ``start``, ``step``, ``bins``: shape (grids,), µs and counts; grid g owns the bins that
     follow those of the grids before it. ``count``, ``errors``: shape (keys, all bins). ``hist``: (keys, all bins, size(bits)).
     ``whole``: (all bins, size(whole_bits)). Requests outside every grid are left out; durations of status 101 too.
     """
@@ -67,3 +81,31 @@ def accumulate(time: Any, duration: Any, status: Any, method: Any, route: Any, k
                     whole[at, bucket(duration[i], whole_bits)] += 1
                 break
             first += bins[g]
+
+
+@kernel
+def divide(time: Any, duration: Any, status: Any, method: Any, route: Any, slot_of: Any, edges: Any, place: Any, tally: Any, spent: Any) -> None:
+    """Sort a batch of requests into slots (routes) and zones (0 affected, 1 reference, 2 the rest).
+
+    ``slot_of``: as ``key_of`` above. ``edges``: shape (4,), µs: start and end of affected and reference. ``place``: shape (n,), int64, out:
+    slot · 3 + zone. ``tally``: shape (slots · 3, 7): status 2xx, 3xx, 4xx, ≥ 500, other; 499; all. ``spent``: shape (slots · 3,), µs.
+    """
+    for i in range(time.shape[0]):
+        t = time[i]
+        zone = 0 if edges[0] <= t < edges[1] else (1 if edges[2] <= t < edges[3] else 2)
+        at = slot_of[method[i], route[i]] * 3 + zone
+        place[i] = at
+        s = status[i]
+        tally[at, 0 if 200 <= s < 300 else (1 if 300 <= s < 400 else (2 if 400 <= s < 500 else (3 if s >= 500 else 4)))] += 1
+        tally[at, 5] += s == 499
+        tally[at, 6] += 1
+        if duration[i] > 0:
+            spent[at] += duration[i]
+
+
+@kernel
+def fill(place: Any, duration: Any, hist: Any, bits: int) -> None:
+    """Add ``duration`` (shape (n,), µs; −1: unknown) to the histogram of its place: ``hist`` has shape (places, size(bits))."""
+    for i in range(place.shape[0]):
+        if duration[i] >= 0:
+            hist[place[i], bucket(duration[i], bits)] += 1

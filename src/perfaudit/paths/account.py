@@ -99,12 +99,13 @@ def build(evidence: Evidence, tiers: Tiers, windows: Windows, requests: Requests
         return TimeAccount(windows, requests, tiers, cube=cube)
     total = requests.total.affected
     parts: list[Component] = []
-    if total.upstream_known:
-        spent = evidence.one(
-            f"SELECT sum(greatest(0, duration_us - upstream_us)) / 1e6, sum(least(upstream_us, coalesce(upstream_connect_us, 0))) / 1e6 FROM requests WHERE {tiers.condition} AND {within(windows.affected)} AND upstream_us IS NOT NULL"
-        )
-        parts.append(Component("edge", float(spent[0] or 0), "access log: request time minus upstream time"))
-        parts.append(Component("connection set-up", float(spent[1] or 0), "access log: upstream connect time"))
+    edge, connect, known = evidence.one(
+        "SELECT sum(greatest(0, duration_us - upstream_us)) / 1e6, sum(least(upstream_us, coalesce(upstream_connect_us, 0))) / 1e6, count(upstream_us)"
+        f" FROM requests WHERE {tiers.condition} AND {within(windows.affected)}"
+    )
+    if known:
+        parts.append(Component("edge", float(edge or 0), "access log: request time minus upstream time"))
+        parts.append(Component("connection set-up", float(connect or 0), "access log: upstream connect time"))
     parts += _inner(evidence, tiers, windows)
     parts += _database(evidence, windows.affected)
     return TimeAccount(windows, requests, tiers, total.seconds, tuple(_exclusive(parts, total.seconds)), cube)

@@ -64,24 +64,16 @@ def _best_of(x: Series, w: Series, steps: int, least: int) -> list[int]:
 
 
 def _partition(x: Series, w: Series, beta: float, least: int) -> list[int]:
-    n = len(x)
-    sw, swx, swxx = (np.concatenate([[0.0], np.cumsum(v)]) for v in (w, w * x, w * x * x))
-    best = np.full(n + 1, np.inf)
-    best[0] = -beta
-    previous = np.zeros(n + 1, np.int64)
-    for end in range(least, n + 1):
-        begin = np.arange(0, end - least + 1)
-        mass = sw[end] - sw[begin]
-        cost = (swxx[end] - swxx[begin]) - np.where(mass > 0, (swx[end] - swx[begin]) ** 2 / np.where(mass > 0, mass, 1), 0.0)
-        total = best[begin] + cost + beta
-        choice = int(np.argmin(total))
-        best[end], previous[end] = total[choice], begin[choice]
-    starts = []
-    position = n
+    from perfaudit.kernels.partition import partition
+
+    previous = np.zeros(len(x) + 1, np.int64)
+    sums = [np.concatenate([[0.0], np.cumsum(v)]) for v in (w, w * x, w * x * x)]
+    partition(*sums, beta, least, np.empty(len(x) + 1), previous)
+    starts, position = [], len(x)
     while position > 0:
         position = int(previous[position])
         starts.append(position)
-    return sorted(starts)
+    return starts[::-1]
 
 
 def _levels(x: Series, w: Series, starts: list[int]) -> Series:

@@ -16,10 +16,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import logfile
-
-PEERS = Path(__file__).parent / "peers"
+HERE = Path(__file__).parent
+PEERS = HERE / "peers"
 GOACCESS = """goaccess {log} --no-global-config --no-progress --log-format='%h - %^ [%d:%t %^] "%r" %s %b "%R" "%u" %T %^' --date-format=%d/%b/%Y --time-format=%T -o {out}/goaccess.json"""
 
 

@@ -25,7 +25,7 @@ docs: $(INSTALLED)
 	$(BIN)/python tools/generate.py
 
 benchmark: $(INSTALLED)
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 # A stamp, so that a second run installs nothing. All pins carry hashes; the package itself is built without isolation.
 $(INSTALLED): constraints.txt pyproject.toml

@@ -16,17 +16,25 @@ from perfaudit.evidence.readers import NamedFormat
 MOST_BYTES, MOST_FILES, MOST_ENTRIES = 256 << 10, 200, 2_000
 _USUAL = (".conf", ".cfg", ".cnf", ".ini", ".txt", ".md", ".yml", ".yaml", ".toml", ".j2", ".template")
 _NGINX = re.compile(r"^\s*log_format\s+(\S+)\s+((?:[^;'\"]|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")+);", re.M)
+_PIECE = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|([^\s'\"]+)", re.S)
+_ESCAPES = {"'": "'", '"': '"', "\\": "\\", "t": "\t"}  # ngx_conf_read_token
 _APACHE = re.compile(r"^\s*LogFormat\s+\"((?:[^\"\\]|\\.)*)\"(?:\s+(\S+))?", re.M | re.I)
 _POSTGRES = re.compile(r"^\s*log_line_prefix\s*=\s*'((?:[^']|'')*)'", re.M)
 
 
 def parse(text: str, origin: str) -> list[NamedFormat]:
-    """The formats that a piece of configuration declares; ``origin`` names it."""
+    """The formats that a piece of configuration declares, each as the bare text of its format; ``origin`` names the file."""
     text = text.replace("\r\n", "\n")
-    found = [NamedFormat("nginx", m[1], m[2].strip(), origin) for m in _NGINX.finditer(text)]
+    found = [NamedFormat("nginx", m[1], _joined(m[2]), origin) for m in _NGINX.finditer(text)]
     joined = text.replace("\\\n", " ")
     found += [NamedFormat("apache", m[2] or "", m[1].replace('\\"', '"').replace("\\\\", "\\"), origin) for m in _APACHE.finditer(joined)]
     return found + [NamedFormat("postgresql", "log_line_prefix", m[1].replace("''", "'"), origin) for m in _POSTGRES.finditer(text)]
+
+
+def _joined(body: str) -> str:
+    """The format text of a ``log_format`` directive: its pieces one behind the other, without quotes and ``escape=``."""
+    pieces = _PIECE.findall(re.sub(r"^\s*escape=\w+\s", "", body))
+    return "".join(bare or re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[0]), single or double) for single, double, bare in pieces)
 
 
 @dataclass(frozen=True)

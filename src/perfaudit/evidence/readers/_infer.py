@@ -15,7 +15,7 @@ from perfaudit.kernels.program import Program
 
 _TIMES = rb"-|\d+\.\d+(?:(?:, ?| : )(?:\d+\.\d+|-))*|-(?:(?:, | : )(?:\d+\.\d+|-))+"
 _TOKEN = re.compile(
-    rb"(?:(?P<key>[A-Za-z_][\w.-]*)(?P<mark>=|:(?=[\"\d-])(?!\d+ )))?(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|\[(?P<bracket>[^\]]*)\]|(?P<bare>(?:" + _TIMES + rb")(?=[ \t|;]|$)|[^\s\"\[\]|;]+))"
+    rb"(?:(?P<key>[A-Za-z_][\w.-]*)(?P<mark>=|:(?=[\"\d-])(?!\d+ )))?(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|\[(?P<bracket>[^\]]{0,200})\]|(?P<bare>(?:" + _TIMES + rb")(?=[ \t|;]|$)|[^\s\"\[\]|;]+))"
 )
 _CLF = re.compile(rb"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:\.\d+)? [+-]\d{4}")
 _ISO = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)")
@@ -51,6 +51,10 @@ _MIDDLE = 0.03
 _DIRECTIVES = {"µs": "%D", "ms": "%{ms}T", "s": "%T"}
 
 
+#: Longer lines take no part: hostile ones (an opening quote or bracket a byte) cost the square of their length.
+_LONGEST = 4_096
+
+
 @dataclass(frozen=True)
 class Inferred:
     """A program told from lines, and what was assumed."""
@@ -77,6 +81,7 @@ class _Token:
 
 def infer(lines: Sequence[bytes]) -> Inferred | None:
     """The format of most of ``lines``, or None where no instant, request and status stand out."""
+    lines = [line for line in lines if len(line) <= _LONGEST]
     tokens = _columns(lines)
     if not tokens or not _name_request(tokens):
         return None

@@ -1,7 +1,7 @@
 """Every recorded case gets a defensible answer: the class that its truth names, or one that its truth accepts.
 
-Development cases only; see ``tests/cases/README.md``. A case that is known to fall short is listed with its reason, and must fall short:
-when it no longer does, the list is out of date.
+See ``tests/cases/README.md``. A case that is known to fall short is listed with its reason, and must fall short: when it no longer
+does, the list is out of date.
 """
 
 import json

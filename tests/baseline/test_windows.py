@@ -101,3 +101,13 @@ def test_only_the_given_window():
     assert found.reference is None
     assert found.whole.start >= at(30)
     assert found.whole.end <= at(60)
+
+
+def test_another_routes_earlier_slowness_does_not_swallow_the_reference():
+    traffic = requests(160, slower={"/orders": 600}, since=90)
+    for i, t in enumerate(traffic["time"]):
+        if t < at(140) and traffic["route"][i] == "/items/{id}":
+            traffic["duration_us"][i] += 60_000
+    found = windows(traffic)
+    assert abs(found.affected.start - at(90)) <= 4_000_000
+    assert found.reference and found.reference.overlap(found.affected) == 0

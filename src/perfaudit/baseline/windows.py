@@ -31,6 +31,8 @@ EXTREME, EXTREME_SHARE = 3.0, 0.2
 RELEVANT = 0.01
 #: A departure that begins with the recording and is over within this share of it is a warm-up.
 WARM_UP = 0.25
+#: Logs that write whole seconds place an arrival up to a second early.
+CLOCK = 1
 #: A departure that begins within this share of the recording began before it, as far as can be told.
 EDGE = 0.03
 
@@ -64,7 +66,8 @@ def find(cube: Cube, whole: Window, *, baseline: Window | None = None, given: Wi
     affected = _clip(_together(real, first), whole)
     reference = baseline or _without(_clip(first.calm, whole) or _rest(whole, affected), cube.gaps())
     inside = affected.start > whole.start + max(2 * first.step * 1_000_000, EDGE * (whole.end - whole.start))
-    onset = (affected.start, affected.start - first.step * 1_000_000, affected.start + first.step * 1_000_000) if inside else None
+    margin = (2 * first.step + CLOCK) * 1_000_000
+    onset = (affected.start, affected.start - margin, affected.start + margin) if inside else None
     return Windows(whole, affected, reference, "baseline" if baseline else "found", onset, notes)
 
 
@@ -91,7 +94,11 @@ def _together(departures: list[Departure], first: Departure) -> Window:
     """The first departure's window, widened by other routes' departures that overlap most of it."""
     start, end = first.window.start, first.window.end
     for other in departures:
-        if other.window.overlap(first.window) >= 0.5 * min(first.window.end - first.window.start, other.window.end - other.window.start) and other.added_seconds >= 0.25 * first.added_seconds:
+        if first.calm and other.window.overlap(first.calm) > 0.1 * (first.calm.end - first.calm.start):
+            continue  # it was slow already while the first one was calm: another story
+        shared = other.window.overlap(first.window)
+        least = 0.5 * min(first.window.end - first.window.start, other.window.end - other.window.start)
+        if shared >= least and other.added_seconds >= 0.25 * first.added_seconds:
             start, end = min(start, other.window.start), max(end, other.window.end)
     return Window(start, end)
 
@@ -181,6 +188,12 @@ def _episode(slow: Any) -> list[int]:
     return sorted({0, first, last + 1} - {k})
 
 
+def practical(q: float, now: float, before: float) -> bool:
+    """Whether a percentile (``q`` 0.5 or 0.95, µs) rose by what an operator would act on."""
+    factor = P50 if q == 0.5 else P95
+    return now >= factor * before + FLOOR_US * (factor - 1)
+
+
 def _departing(method: str, route: str, bins: _Bins, starts: list[int], baseline: Any, grid: Grid, series: Any) -> list[Departure]:
     ends = [*starts[1:], len(bins.first)]
     parts = [(a, b, (bins.of >= a) & (bins.of < b)) for a, b in zip(starts, ends, strict=True)]
@@ -199,7 +212,7 @@ def _departing(method: str, route: str, bins: _Bins, starts: list[int], baseline
         if i == calm_at:
             continue
         value, n, failed, count = bins.value[mine], bins.n[mine], bins.errors[a:b].sum(), bins.count[a:b].sum()
-        slower = any(_quantile(value, n, q) >= factor * calm[q] + FLOOR_US * (factor - 1) for q, factor in ((0.5, P50), (0.95, P95)))
+        slower = any(practical(q, _quantile(value, n, q), calm[q]) for q in calm)
         failing = failed / count >= calm_errors + ERRORS
         if not (slower or failing):
             continue

@@ -13,6 +13,7 @@ import numpy as np
 from perfaudit.baseline.cube import Cube
 from perfaudit.baseline.requests import Requests, RouteRow
 from perfaudit.baseline.tiers import Tiers
+from perfaudit.baseline.windows import ERRORS, practical
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Measurement, Window, Windows
 
@@ -51,17 +52,22 @@ class TimeAccount:
         return self.requests.routes if self.requests else []
 
     def added(self, row: RouteRow) -> float:
-        """Request-seconds of a route that the reference's mean would not have cost (0 without a reference)."""
+        """Request-seconds of a route that the reference's mean would not have cost; 0 without a reference or a practical difference.
+
+        Differences of means without one are noise, and the positive ones of many routes would add up.
+        """
         affected, reference = row.affected, row.reference
-        if reference.durations.n < LEAST_REFERENCE or not affected.durations.n:
+        if min(reference.durations.n, affected.durations.n) < LEAST_REFERENCE or not any(
+            practical(q, affected.quantile(q) or 0.0, reference.quantile(q) or 0.0) for q in (0.5, 0.95)
+        ):
             return 0.0
         return max(0.0, (affected.mean - reference.mean) * affected.durations.n)
 
     def added_errors(self, row: RouteRow) -> float:
-        """Failed requests of a route beyond the reference's ratio (0 without a reference)."""
-        if row.reference.count < LEAST_REFERENCE:
+        """Failed requests of a route beyond the reference's ratio; 0 without a reference or a practical difference."""
+        if row.reference.count < LEAST_REFERENCE or row.affected.error_ratio < row.reference.error_ratio + ERRORS:
             return 0.0
-        return max(0.0, row.affected.errors - row.reference.error_ratio * row.affected.count)
+        return row.affected.errors - row.reference.error_ratio * row.affected.count
 
     @property
     def added_seconds(self) -> float:

@@ -14,6 +14,8 @@ from perfaudit.verdict import confidence
 
 #: A two-sided 95 % interval of p95 needs 72 requests; with fewer nothing can be called healthy.
 LEAST_REQUESTS = 72
+#: Less than this share of the request-seconds, or of the requests, is not a finding (3-problems: relevance).
+RELEVANT = 0.01
 #: A mechanism that owns at least this share of the added time is the cause; classes that only say "when" stand behind it.
 EXPLAINS = 0.5
 #: Without a departure, a reference or a broken objective, a problem must own this much of the time of the requests it touches to be called the constraint: less is where time goes by design.
@@ -60,23 +62,7 @@ def _departed(account: TimeAccount) -> bool:
     total = account.requests.total if account.requests else None
     if total is None or not total.affected.count:
         return False
-    slower = account.windows.source in ("found", "given") or _practical(account)
-    return slower and (account.added_seconds >= 0.01 * max(account.seconds, 1e-9) or account.failed_beyond >= 0.01 * total.affected.count)
-
-
-def _practical(account: TimeAccount) -> bool:
-    """A route that owns ≥ 1 % of the added time has a p50 × 1.3, a p95 × 1.5 or an error ratio one point above the reference."""
-    for row in account.routes:
-        a, r = row.affected, row.reference
-        if min(a.count, r.count) < 20:
-            continue
-        if account.added(row) >= 0.01 * account.seconds and any(
-            (a.quantile(q) or 0) > factor * (r.quantile(q) or 0) + 2000 * (factor - 1) for q, factor in ((0.5, 1.3), (0.95, 1.5))
-        ):
-            return True
-        if account.added_errors(row) >= 0.01 * account.count:
-            return True
-    return False
+    return account.added_seconds >= RELEVANT * max(account.seconds, 1e-9) or account.failed_beyond >= RELEVANT * total.affected.count
 
 
 def _explained(finding: Finding, account: TimeAccount) -> float | None:

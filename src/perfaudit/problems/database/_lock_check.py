@@ -66,8 +66,9 @@ def decide(question: Question, evidence: Evidence, account: TimeAccount, fixes: 
     if seen.seconds[question.other] > seconds and not (kind == "table" and _row_waits_are_behind(evidence, seen)):
         return Outcome.clear(f"{question.noun} waits own less time ({seconds:.1f} s) than waits of the other kind ({seen.seconds[question.other]:.1f} s)")
     payers = _locks.payers(evidence, account, seen.waits, kind)
-    paying = max(payers.values(), default=0.0)
-    if payers and paying < ON_PATH:
+    told = [v for v in payers.values() if v is not None]
+    paying = max(told, default=0.0)
+    if payers and paying < ON_PATH and len(told) == len(payers):
         return Outcome.clear(f"the waits do not lie inside requests beyond chance ({paying:.0%}): they belong to work that no user waits for")
     if seen.before is not None and seconds < GROWN * seen.before[kind]:
         return Outcome.clear(f"the reference holds as much waiting ({seen.before[kind]:.1f} s at the same length): it is not what changed")
@@ -79,7 +80,7 @@ def _row_waits_are_behind(evidence: Evidence, seen: _locks.Picture) -> bool:
     return rows.waits_behind_table > 0.5 * max(1, int((seen.waits.kind == "row").sum()))
 
 
-def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks.Picture, roots: _locks.Roots, payers: dict[tuple[str, str], float], fixes: tuple[Fix, ...]) -> Finding:
+def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks.Picture, roots: _locks.Roots, payers: dict[tuple[str, str], float | None], fixes: tuple[Fix, ...]) -> Finding:
     seconds, total = seen.seconds[q.kind], account.seconds
     share = Measurement(
         min(1.0, seconds / total),
@@ -93,6 +94,7 @@ def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks
     statement, hot = _locks.most(seen.waits.statement[mine])
     relation = _relation(evidence, account, seen, q.kind, statement)
     routes = _routes(account, payers, q.kind)
+    inside = max((v for v in payers.values() if v is not None), default=0.0)
     callers = [t.service for t in account.tiers.all if t.service not in ("", "web")]
     scope: dict[str, str | list[str]] = {"service": [_service(evidence), *callers] if callers else _service(evidence)}
     if routes:
@@ -108,7 +110,7 @@ def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks
     tests = (
         Test(f"{q.noun} waits own request-seconds", round(seconds / total, 4), f"≥ {RELEVANT:.0%}", True, query=seen.queries[q.kind]),
         Test("the waits grew over the reference", None if seen.before is None else round(seconds / max(seen.before[q.kind], 0.1), 2), f"≥ {GROWN} times", None if seen.before is None else True),
-        Test("the waits lie inside requests of a route, beyond chance", round(max(payers.values()), 3) if payers else None, f"≥ {ON_PATH:.0%}", True if payers else None),
+        Test("the waits lie inside requests of a route, beyond chance", round(inside, 3) if inside else None, f"≥ {ON_PATH:.0%}", inside >= ON_PATH or None),
         Test("the root of the chain does not wait itself", roots.seen, "≥ 1 seen", roots.seen > 0 or None),
         Test("one statement waits", round(hot, 3), "the share of the commonest", hot >= 0.5),
     )
@@ -172,17 +174,21 @@ def _service(evidence: Evidence) -> str:
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-def _routes(account: TimeAccount, payers: dict[tuple[str, str], float], kind: str) -> list[tuple[str, str]]:
+def _routes(account: TimeAccount, payers: dict[tuple[str, str], float | None], kind: str) -> list[tuple[str, str]]:
     """The routes that pay: beyond chance and, where there is a reference, slower than in it."""
-    best = max(payers.values(), default=0.0)
-    if not best:
+    told = {k: v for k, v in payers.items() if v is not None}
+    best = max(told.values(), default=0.0)
+    # A route that is always in flight cannot be told from chance: it stays in question.
+    best = max(best, ON_PATH)
+    told |= {k: best for k, v in payers.items() if v is None}
+    if not told:
         return []
     added = {(r.method, r.route): account.added(r) for r in account.routes}
     worst = max(added.values(), default=0.0)
-    chosen = [k for k, v in payers.items() if v >= 0.5 * best and (worst <= 0 or added.get(k, 0.0) >= 0.2 * worst)]
+    chosen = [k for k, v in told.items() if v >= 0.5 * best and (worst <= 0 or added.get(k, 0.0) >= 0.2 * worst)]
     if kind == "row" and any(k[0] not in SAFE for k in chosen):
         chosen = [k for k in chosen if k[0] not in SAFE]
-    return sorted(chosen or [max(payers, key=lambda k: payers[k])], key=lambda k: (-added.get(k, 0.0), -payers[k], k))
+    return sorted(chosen or [max(told, key=lambda k: (told[k], k))], key=lambda k: (-added.get(k, 0.0), -told[k], k))
 
 
 def _relation(evidence: Evidence, account: TimeAccount, seen: _locks.Picture, kind: str, statement: str) -> str:

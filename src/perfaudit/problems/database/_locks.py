@@ -17,6 +17,8 @@ from perfaudit.paths.account import TimeAccount, sampled_seconds
 
 #: Shifts for the placebo of the attribution, µs: far from common periods (1, 5, 10, 60 s).
 SHIFTS = (-17_300_000, -7_300_000, 11_900_000, 23_700_000)
+#: Where shifted waits lie inside requests this often, the comparison has no power left.
+BLIND = 0.9
 #: Waits and requests that are compared at most; ±1 % at 10,000.
 MOST_WAITS, MOST_REQUESTS = 4000, 400_000
 
@@ -145,10 +147,11 @@ def most(values: Any) -> tuple[str, float]:
     return str(name), n / sum(counted.values())
 
 
-def payers(evidence: Evidence, account: TimeAccount, waits: Waits, kind: str) -> dict[tuple[str, str], float]:
-    """For each route, the share of the waits that lay inside one of its requests beyond chance (0–1).
+def payers(evidence: Evidence, account: TimeAccount, waits: Waits, kind: str) -> dict[tuple[str, str], float | None]:
+    """For each route, the share of the waits that lay inside one of its requests beyond chance (0–1); None where that cannot be told.
 
-    A request that waits for a lock is in flight for the whole wait. Chance: the same waits shifted in time.
+    A request that waits for a lock is in flight for the whole wait. Chance: the same waits shifted in time. A route that is nearly
+    always in flight contains every wait by chance.
     """
     keep = waits.kind == kind
     start, stop = waits.start[keep], waits.stop[keep]
@@ -156,7 +159,7 @@ def payers(evidence: Evidence, account: TimeAccount, waits: Waits, kind: str) ->
     if not len(start) or account.requests is None:
         return {}
     longest = np.quantile(stop - start, 0.9)
-    result: dict[tuple[str, str], float] = {}
+    result: dict[tuple[str, str], float | None] = {}
     rows = evidence.columns(
         f"SELECT coalesce(method, '') AS method, coalesce(route, '') AS route, epoch_us(time) AS start, epoch_us(time) + duration_us AS stop FROM requests"
         f" WHERE {account.tiers.condition} AND {within(window)} AND duration_us >= {int(min(longest, 50_000) * 0.5)} ORDER BY start LIMIT {MOST_REQUESTS}"
@@ -172,9 +175,8 @@ def payers(evidence: Evidence, account: TimeAccount, waits: Waits, kind: str) ->
         ends = np.maximum.accumulate(end[mine])
         cover = _cover(start, stop, begin[mine], ends, slack)
         chance = max(_cover(start + s, stop + s, begin[mine], ends, slack) for s in SHIFTS)
-        if chance < 0.98:
-            method, route = str(name).split("\t")
-            result[method, route] = max(0.0, (cover - chance) / (1 - chance))
+        method, route = str(name).split("\t")
+        result[method, route] = max(0.0, (cover - chance) / (1 - chance)) if chance < BLIND else None
     return result
 
 

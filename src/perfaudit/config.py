@@ -137,11 +137,11 @@ _UNITS = {"us": 1.0, "µs": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7, "min": 6e7}
 def objective(text: str) -> Objective:
     """Parse an objective. Raises :class:`UsageError` with examples."""
     trimmed = text.strip()
-    if m := re.fullmatch(rf"(?:(\S+)\s+)?p(\d{{1,2}}(?:\.\d+)?|999)\s*<=?\s*({_NUMBER})\s*(us|µs|ms|s|m|min)", trimmed):
+    if m := re.fullmatch(rf"(?:([^\s<]+)\s+)?p(\d{{1,2}}(?:\.\d+)?|999)\s*<=?\s*({_NUMBER})\s*(us|µs|ms|s|m|min)", trimmed):
         digits = m[2].replace(".", "")
         quantile = float(f"0.{digits}") if len(digits) >= 2 else float(m[2]) / 100
         return Objective(trimmed, "latency", float(m[3]) * _UNITS[m[4]], quantile, m[1] or "")
-    if m := re.fullmatch(rf"(?:(\S+)\s+)?errors?\s*<=?\s*({_NUMBER})\s*(%?)", trimmed):
+    if m := re.fullmatch(rf"(?:([^\s<]+)\s+)?errors?\s*<=?\s*({_NUMBER})\s*(%?)", trimmed):
         return Objective(trimmed, "errors", float(m[2]) / (100 if m[3] else 1), 0.0, m[1] or "")
     if m := re.fullmatch(rf"metric:([a-zA-Z_:][\w:]*(?:\{{[^}}]*\}})?)\s*<=?\s*([+-]?{_NUMBER}(?:[eE][+-]?\d+)?)", trimmed):
         return Objective(trimmed, "metric", float(m[2]), 0.0, "", m[1])

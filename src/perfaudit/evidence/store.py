@@ -163,7 +163,7 @@ def _condition(where: str) -> str:
         if len(duckdb.extract_statements(f"SELECT ({where}\n)")) == 1:
             return where
         reason = "more than one statement"
-    except duckdb.Error as error:
+    except (duckdb.Error, TypeError) as error:
         reason = _said(error)
     raise UsageError(f"--where is no condition: {reason}", where=f"--where {where}", todo=_WHERE)
 
@@ -178,7 +178,7 @@ def _one_select(sql: str) -> str:
     try:
         explained = _EXPLAIN.fullmatch(sql)
         statements = duckdb.extract_statements(explained[1] if explained else sql)
-    except duckdb.Error as error:
+    except (duckdb.Error, TypeError) as error:  # TypeError: bytes of the command line that are no UTF-8
         raise _sql_error(error) from error
     if len(statements) == 1 and statements[0].type.name in ("SELECT", "MULTI"):
         return sql

@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+import perfaudit.kernels as kernels
+
 if TYPE_CHECKING:
     from perfaudit.evidence.intake import Progress
 
@@ -19,6 +23,8 @@ WORTH_A_BAR = 8 << 20
 @contextmanager
 def reading(paths: Iterable[str | Path], *, quiet: bool) -> Iterator[Progress | None]:
     """A callback for :func:`perfaudit.evidence.intake.add`; None where nobody watches."""
+    if not quiet:
+        kernels.on_compile = _compiling
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -39,6 +45,10 @@ def reading(paths: Iterable[str | Path], *, quiet: bool) -> Iterator[Progress | 
             bar.update(task, completed=sum(done.values()), description=name[-40:].replace("[", "("))
 
         yield callback
+
+
+def _compiling() -> None:
+    click.echo("compiling the hot loops, once for this machine and version: about half a minute", err=True)
 
 
 def _size(paths: Iterable[str | Path]) -> int | None:

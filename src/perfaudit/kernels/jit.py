@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from numba import njit
+from numba.core import event
+
+import perfaudit.kernels as kernels
 
 _OPTIONS = {"cache": True, "nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
 
@@ -23,6 +26,21 @@ def kernel(function: Callable[..., Any]) -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """A :func:`kernel` that becomes part of its callers: for what runs for every field and takes many arrays."""
     return _bound(njit(forceinline=True, **_OPTIONS)(function))
+
+
+class _Announce(event.Listener):  # type: ignore[misc]
+    """Tells :data:`perfaudit.kernels.on_compile` that a kernel is compiled; one that the cache holds raises no such event."""
+
+    def on_start(self, event: Any) -> None:
+        if kernels.on_compile:
+            announce, kernels.on_compile = kernels.on_compile, None
+            announce()
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _Announce())
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from typing import Any
 
@@ -34,6 +35,16 @@ class Commands(click.Group):
             return None
         found: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands with the ``short_help`` that each module's text holds: importing all of them would cost a third of ``--help``."""
+        rows = []
+        for name in self.list_commands(ctx):
+            with open(os.path.join(__path__[0], f"{name}.py"), encoding="utf-8") as module:  # noqa: PTH118  (pathlib costs 9 ms here)
+                found = re.search(r'short_help="([^"]*)"', module.read())
+            rows.append((name, found[1] if found else ""))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Adds “did you mean” to an unknown command."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -63,5 +64,5 @@ def command(settings: Settings, paths: tuple[str, ...], keep: str | None) -> int
 
 
 def _name(paths: tuple[str, ...]) -> str:
-    names = sorted("standard input" if p == "-" else shown(Path(p).resolve().name) for p in paths)
+    names = sorted("standard input" if p == "-" else shown(os.path.basename(os.path.realpath(p))) for p in paths)  # noqa: PTH119  (a loop of links is no error yet)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

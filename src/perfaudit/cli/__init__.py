@@ -56,16 +56,6 @@ class Commands(click.Group):
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
             raise click.UsageError(f"there is no command “{args[0]}”" + (f"; did you mean {near[0]}?" if near else ""), ctx) from error
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command; a reader of stdout that went away (``| head``) is no failure."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
-        except (BrokenPipeError, SystemExit):  # rich turns a broken pipe into SystemExit
-            unheard()
-            return 0
-
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="perfaudit")
@@ -92,13 +82,29 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def run(argv: list[str] | None = None) -> int:
-    """Run the command line and give its exit code."""
+    """Run the command line and give its exit code; a reader of stdout that went away (``| head``) is no failure."""
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by the caller
             setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115
+    code = _run(argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        unheard()
+    except OSError as error:
+        unheard()
+        click.echo(f"perfaudit: the output cannot be written: {error.strerror}\n  do: check the space left", err=True)
+        return 2
+    return code
+
+
+def _run(argv: list[str] | None) -> int:
     try:
         result = cli.main(args=argv, prog_name="perfaudit", standalone_mode=False)
         return result if isinstance(result, int) else 0
+    except (BrokenPipeError, SystemExit):  # click and rich turn a broken pipe into SystemExit
+        unheard()
+        return 0
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
     except click.ClickException as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perfaudit.baseline.trigger import candidates
+from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Finding, Measurement, Outcome, Status, Test, Verdict, Wanted, iso
 from perfaudit.paths.account import TimeAccount
@@ -14,8 +15,6 @@ from perfaudit.verdict import confidence
 
 #: A two-sided 95 % interval of p95 needs 72 requests; with fewer nothing can be called healthy.
 LEAST_REQUESTS = 72
-#: Less than this share of the request-seconds, or of the requests, is not a finding (3-problems: relevance).
-RELEVANT = 0.01
 #: A mechanism that owns at least this share of the added time is the cause; classes that only say "when" stand behind it.
 EXPLAINS = 0.5
 #: Without a departure, a reference or a broken objective, a problem must own this much of the time of the requests it touches to be called the constraint: less is where time goes by design.

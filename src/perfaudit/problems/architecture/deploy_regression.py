@@ -26,6 +26,7 @@ Roll back, or turn the flag off, and see whether the route returns: that is the 
 from typing import Any
 
 from perfaudit.baseline.trigger import CHANGES, candidates
+from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted, iso
 from perfaudit.paths.account import TimeAccount
@@ -36,7 +37,6 @@ HELPS = ()
 RIVALS = ("traffic-surge", "traffic-mix", "cascading-delay")
 WANTED = (Wanted("the times of deploys (events)", "git log --since='2 days ago' --date=iso-strict --name-only > deploys.txt   # or JSON lines: {\"time\": \"…\", \"kind\": \"deploy\", \"service\": \"…\", \"version\": \"…\"}", "would tell whether the change came with a deploy"),)
 
-RELEVANT = 0.01
 #: A rate outside 1/RATE … RATE of the reference makes load a rival that is not ruled out.
 RATE = 1.25
 #: Largest change of a route's share of the traffic that still counts as the same mix.

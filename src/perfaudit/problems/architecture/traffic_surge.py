@@ -24,15 +24,16 @@ What to try
 Add capacity where the queue is, if the constraint scales (``perfaudit capacity``); shed or queue at the edge; cache what the surge asks for.
 """
 
+from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, within
-from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted
+from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
-from perfaudit.problems._load import at_equal_load, bursts, load
+from perfaudit.problems._load import ACCESS_LOG, at_equal_load, bursts, load
 
 NEEDS = ("requests",)
 HELPS = ("metrics",)
 RIVALS = ("tail-under-concurrency", "deploy-regression", "retry-storm", "row-lock-contention")
-WANTED = (Wanted("an access log with request times (requests)", "log_format timed '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\" $request_time $upstream_response_time';", "shows arrivals and latency"),)
+WANTED = (ACCESS_LOG,)
 
 #: The rate must have risen by this factor: less is within the daily swing of most sites and moves R = S/(1-ρ) little below ρ = 0.8.
 RISE = 1.25
@@ -42,7 +43,6 @@ ALIKE, DIFFERENT = 0.10, 0.25
 MIX = 0.10
 #: CPU per request may grow this much through contention alone (caches, context switches).
 DEMAND = 1.3
-RELEVANT = 0.01
 
 FIXES = (
     Fix("Add capacity at the tier where the queue stands (workers, instances), after checking that it scales", "moves the knee of the curve up in proportion, until the next constraint", "medium", "low", "a setting or an instance more; costs run on", True, "remove it again", "p95 back at the reference's at the same arrival rate"),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted
 from perfaudit.paths.account import TimeAccount
 from perfaudit.problems.database import _locks
 from perfaudit.stats.percentile import wilson
 
-#: Below this share of the window's request-seconds a problem is not a finding (3-problems: relevance).
-RELEVANT = 0.01
 #: Waits are on the request path when this share of them lies inside requests beyond chance.
 ON_PATH = 0.3
 #: The wait must have grown by this factor over the reference; smaller changes lie inside the error of one-second sampling.

@@ -29,15 +29,16 @@ from typing import Any
 
 import numpy as np
 
+from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, within
-from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted
+from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
-from perfaudit.problems._load import Load, at_equal_load, bursts, load
+from perfaudit.problems._load import ACCESS_LOG, Load, at_equal_load, bursts, load
 
 NEEDS = ("requests",)
 HELPS = ()
 RIVALS = ("traffic-surge", "slow-inputs", "one-bad-instance", "deploy-regression")
-WANTED = (Wanted("an access log with request times (requests)", "log_format timed '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\" $request_time $upstream_response_time';", "shows whether the tail follows the arrival rate"),)
+WANTED = (ACCESS_LOG,)
 
 #: The association must be at least this strong and this unlikely by chance (three checks are made on one recording: Bonferroni of 0.03).
 STRONG, CHANCE = 0.4, 0.01
@@ -45,7 +46,6 @@ STRONG, CHANCE = 0.4, 0.01
 CONTRAST = 2.0
 #: An average rate above this multiple of the reference is a surge.
 RISE = 1.25
-RELEVANT = 0.01
 
 FIXES = (
     Fix("Find the shared resource that the bursts queue for (spans with pool and queue waits, or worker and pool gauges), and size it to the bursts", "the tail falls to that of the quiet seconds", "medium", "low", "a setting, once the resource is known; what lies behind it must have room", True, "put the size back", "the share of slow requests no longer rises with the arrival rate"),

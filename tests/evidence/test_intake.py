@@ -375,3 +375,27 @@ def test_formats_of_the_nearest_file_come_first(tmp_path: Path) -> None:
     found = directives.declared([], [tmp_path / n / "access.log" for n in ("web1", "web2")])
     assert [f.name for f in found.near(tmp_path / "web2" / "access.log")] == ["web2", "web1"]
     assert [f.name for f in found.near(tmp_path / "web1" / "access.log")] == ["web1", "web2"]
+
+
+#: Lines that a search of all ways would not finish in a lifetime (texts between blanks), or that cost the square of their length.
+COSTLY = {
+    "blanks and slashes": b"1.2.3.4:5 [23/Nov/2026:08:00:00.000] f b/s 1/1/1/1/1 200 10 " + b"a " * 60 + b"/" * 60,
+    "prefixes": b"LOG: " * 800,
+    "quotes": b'\\"' * 2_000,
+    "brackets": b"[" * 4_000,
+    "times": b"1.1, " * 800,
+    "one long": b"[" * 200_000,
+}
+
+
+@pytest.mark.parametrize("line", COSTLY.values(), ids=COSTLY)
+def test_a_crafted_line_is_one_rejected_line(tmp_path: Path, line: bytes) -> None:
+    entry = one(tmp_path, (GOOD + line + b"\n") * 20)
+    assert (entry["lines"], entry["parsed"]) == (2_020, 2_000)
+    with pytest.raises(NothingReadable):
+        add(tmp_path / "other", _written(tmp_path / "only.log", (line + b"\n") * 50))
+
+
+def _written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path

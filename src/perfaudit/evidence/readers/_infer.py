@@ -51,8 +51,8 @@ _MIDDLE = 0.03
 _DIRECTIVES = {"µs": "%D", "ms": "%{ms}T", "s": "%T"}
 
 
-#: Longer lines take no part: hostile ones (an opening quote or bracket a byte) cost the square of their length.
-_LONGEST = 4_096
+#: What lines may cost together: hostile ones (an opening quote a byte) cost the square of their length. 200 lines of 500 bytes.
+_BUDGET = 200 * 500**2
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class _Token:
 
 def infer(lines: Sequence[bytes]) -> Inferred | None:
     """The format of most of ``lines``, or None where no instant, request and status stand out."""
-    lines = [line for line in lines if len(line) <= _LONGEST]
+    lines = _affordable(lines)
     tokens = _columns(lines)
     if not tokens or not _name_request(tokens):
         return None
@@ -95,6 +95,15 @@ def infer(lines: Sequence[bytes]) -> Inferred | None:
         if looser.fit(list(lines)) > program.fit(list(lines)) + 0.05:
             program = looser
     return Inferred(program, note) if program.readable else None
+
+
+def _affordable(lines: Sequence[bytes]) -> list[bytes]:
+    out, spent = [], 0
+    for line in lines:
+        if spent + len(line) ** 2 <= _BUDGET:
+            spent += len(line) ** 2
+            out.append(line)
+    return out
 
 
 def _columns(lines: Sequence[bytes]) -> list[_Token]:

@@ -46,7 +46,7 @@ def test_a_window_names_what_is_affected(result: Callable[..., dict[str, Any]]) 
     [
         (["--since", "yesterday"], "cannot understand the time"),
         (["--since", "2020-01-01", "--until", "2020-01-02"], "the window holds no evidence"),
-        (["--since", MINUTE[1], "--until", MINUTE[0]], "the window holds no evidence"),
+        (["--since", MINUTE[1], "--until", MINUTE[0]], "--until is not after --since"),
         (["--only-window"], "--only-window needs a window"),
         (["--where", "status >"], "--where is no condition"),
         (["--where", "nope = 1"], "--where is no condition on requests"),

@@ -146,6 +146,8 @@ class Audit:
         if since is None and until is None:
             return None
         window = Window(since if since is not None else own.start, until if until is not None else own.end)
+        if since is not None and until is not None and until <= since:
+            raise UsageError("--until is not after --since", where=f"{iso(since)}, {iso(until)}", todo="swap them; times without a zone are UTC")
         if window.end <= window.start or not window.overlap(own):
             raise UsageError("the window holds no evidence", where=f"asked for {window}; recorded {own}", todo="say --since and --until within the recording; times without a zone are UTC")
         return window

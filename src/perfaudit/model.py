@@ -46,7 +46,8 @@ class Windows:
     """What an audit speaks about: the ``affected`` window and, where there is one, the ``reference`` to compare with.
 
     ``source`` says where the reference comes from: ``given`` (by the person), ``baseline`` (separate evidence), ``found``
-    (inside the recording) or ``none``. ``onset`` is the instant at which the affected window begins, with its interval.
+    (inside the recording) or ``none``. ``onset`` is the instant at which the affected window begins, with its interval. ``searched`` is the share of the requests in
+    which a departure could have been seen.
     """
 
     whole: Window
@@ -55,6 +56,7 @@ class Windows:
     source: str = "none"
     onset: tuple[Micros, Micros, Micros] | None = None
     notes: tuple[str, ...] = ()
+    searched: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ MOST_BINS = 360
 ROUTES = 40
 FAILING = 4
 BITS, WHOLE_BITS = 5, 8
+#: Stands for all routes without a histogram of their own.
+REST: Key = ("*", "other")
 #: Lengths a bin may have, seconds.
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
 
@@ -109,7 +111,7 @@ def build(stream: Stream, whole: Window, baseline: Window | None) -> Cube:
     key_of = stream.numbered({key: k for k, key in enumerate(keys)}, len(keys))
     for batch in stream.batches():
         histogram.accumulate(*batch, key_of, *shape, count, errors, hist, fine, BITS, WHOLE_BITS)
-    return Cube(own, base, [*keys, ("*", "other")], count, errors, hist, fine, histogram.middles(BITS), histogram.middles(WHOLE_BITS))
+    return Cube(own, base, [*keys, REST], count, errors, hist, fine, histogram.middles(BITS), histogram.middles(WHOLE_BITS))
 
 
 def _keys(totals: dict[Key, Total]) -> list[Key]:

@@ -69,13 +69,14 @@ class RouteRow:
     route: str
     service: str
     zones: dict[str, Slice]
+    apart: bool = False
 
     @cached_property
     def all(self) -> Slice:
-        """Affected, reference and the rest together."""
+        """The whole recording; its reference too, unless that is separate evidence (``apart``)."""
         total = Slice()
         for zone in ZONES:
-            if zone in self.zones:
+            if zone in self.zones and not (self.apart and zone == "reference"):
                 total = total.plus(self.zones[zone])
         return total
 
@@ -98,10 +99,11 @@ class Requests:
         self.condition = condition
         self.routes = _read(stream, windows)
         self.total = _merge(self.routes, "", "")
+        self.total.apart = windows.source == "baseline"
 
     def query(self, q: float, zone: str = "", route: Key | None = None) -> str:
         """SQL for ``perfaudit query`` that gives a percentile again, in ms."""
-        window = {"affected": self.windows.affected, "reference": self.windows.reference}.get(zone)
+        window = {"affected": self.windows.affected, "reference": self.windows.reference}.get(zone, self.windows.whole if self.windows.source == "baseline" else None)
         parts = [self.condition, within(window), *(_is(route) if route else ())]
         return f"SELECT quantile_disc(duration_us, {q}) / 1e3 AS ms FROM requests WHERE {' AND '.join(p for p in parts if p != 'true') or 'true'}"
 
@@ -143,7 +145,7 @@ def _read(stream: Stream, windows: Windows) -> list[RouteRow]:
         services = [t.service for k, t in stream.totals.items() if k == key] or [", ".join(sorted({t.service for t in stream.totals.values()}))]
         zones = {zone: _slice(tally[p], spent[p], found.get(p)) for z, zone in enumerate(ZONES) if tally[p := 3 * i + z, 6]}
         if zones:
-            rows.append(RouteRow(*key, services[0], zones))
+            rows.append(RouteRow(*key, services[0], zones, windows.source == "baseline"))
     return rows
 
 

@@ -33,7 +33,7 @@ def build(cube: Cube, spans: list[Window]) -> Shape:
     """``spans``: the recording and, where there is one, the baseline; a near baseline is shown on the same axis."""
     at, step, bins, start = _axis(cube)
     shape = Shape(gaps=cube.gaps())
-    shape.covered_seconds = max(1e-6, sum(s.seconds for s in spans) - sum(g.seconds for g in shape.gaps))
+    shape.covered_seconds = max(1e-6, spans[0].seconds - sum(g.seconds for g in shape.gaps))
     shown = np.flatnonzero(at >= 0)
     shown = shown[np.argsort(at[shown], kind="stable")]
     whole = _gather(cube.whole[shown], at[shown], bins)

@@ -109,9 +109,10 @@ def _contained(evidence: Evidence, inner: Tier, outer: Tier, samples: dict[str, 
     small, large = samples[inner.service], samples[outer.service]
     pick = np.linspace(0, len(small["start"]) - 1, min(SAMPLE, len(small["start"]))).astype(int)
     start, stop = small["start"][pick], small["stop"][pick]
-    slack = 1_000_000 if _whole_seconds(small["stop"]) or _whole_seconds(large["stop"]) else 3_000
+    coarse = any(_whole_seconds(side[edge]) for side in (small, large) for edge in ("start", "stop"))
+    slack, shifts = (1_000_000, (-7_000_000, 12_000_000)) if coarse else (3_000, (-7_300_000, 11_900_000))
     ends = np.maximum.accumulate(large["stop"])
-    chance = max(_covered(start + shift, stop + shift, large["start"], ends, slack) for shift in (-7_300_000, 11_900_000))
+    chance = max(_covered(start + shift, stop + shift, large["start"], ends, slack) for shift in shifts)
     covered = _covered(start, stop, large["start"], ends, slack) - chance
     return covered if slack < 1_000_000 else max(covered, _in_step(evidence, inner, outer))
 

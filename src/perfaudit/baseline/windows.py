@@ -13,27 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.baseline.cube import Cube, Grid
+from perfaudit.baseline.cube import REST, Cube, Grid
 from perfaudit.model import Window, Windows, iso
-from perfaudit.stats.changepoint import normal_scores, segment
+from perfaudit.stats.changepoint import normal_scores, segment, trend
 
 #: A bin holds this many requests on average at least, so that its mean rank is near normal (central limit).
 PER_BIN = 6
 #: Fewer bins than this cannot tell a change from noise (false alarms of `segment` by simulation: 8 % at 20 bins, φ 0.3).
 LEAST_BINS, MOST_BINS = 20, 180
-#: Routes that are searched: those that own the most time, and those that fail most. Whole-site figures hide single routes.
-ROUTES = 20
 #: The least practical departure: what an operator would act on. A percentile times FACTOR and longer by LEAST_US, or times MUCH
 #: and longer by FLOOR_US; or one error in a hundred. Logs in milliseconds tell 1 from 2 only just, and on a shared machine nothing
 #: but its neighbours moved p95 of healthy recordings from 7 to 17 ms (tests/cases 031, 121, 131).
 FACTOR, LEAST_US = {0.5: 1.3, 0.95: 1.5}, {0.5: 5_000.0, 0.95: 20_000.0}
 MUCH, FLOOR_US, ERRORS = 4.0, 2_000.0, 0.01
+#: A drift has a slope of this many standard errors (normal: 1 in 15,000 by chance, for some 50 routes).
+DRIFT = 4.0
 #: "Extremely slow" is beyond this many times the calm p95, in at least this share of a bin's requests.
 EXTREME, EXTREME_SHARE = 3.0, 0.2
 #: Below this share of request-seconds (or of requests that fail) nothing is a finding (3-problems: relevance).
 RELEVANT = 0.01
-#: A departure that begins with the recording and is over within this share of it is a warm-up.
-WARM_UP = 0.25
+#: A warm-up (caches, pools, compilation) is over within this many seconds: half of what Kubernetes' and load balancers' slow starts allow at most.
+WARM_UP = 60
 #: Logs that write whole seconds place an arrival up to a second early.
 CLOCK = 1
 #: A departure that begins within this share of the recording began before it, as far as can be told.
@@ -42,7 +42,7 @@ EDGE = 0.03
 
 @dataclass(frozen=True)
 class Departure:
-    """A stretch of one route that lies above its calm level."""
+    """A stretch of one route that lies above its calm level; ``first``: it begins with the recording and ends before it."""
 
     route: str
     method: str
@@ -51,27 +51,37 @@ class Departure:
     added_seconds: float
     added_errors: float
     step: int
-    warm_up: bool
+    first: bool
 
 
 def find(cube: Cube, whole: Window, *, baseline: Window | None = None, given: Window | None = None) -> Windows:
-    """The windows of an audit. ``whole``: the recording under audit; ``baseline``: where the separate baseline lies."""
-    if given is not None:
-        reference, source = (baseline, "baseline") if baseline else (_rest(whole, given), "given")
-        return Windows(whole, given, reference, source if reference else "given", (given.start,) * 3)
-    departures = departures_of(cube, baseline is not None)
-    notes = tuple(f"{d.method} {d.route} was slower while the recording began (until {iso(d.window.end)}): read as warm-up" for d in departures if d.warm_up)
-    real = [d for d in departures if not d.warm_up]
+    """The windows of an audit. ``whole``: the recording under audit; ``baseline``: where the separate baseline lies.
+
+    A given window that leaves no rest to compare with is searched as if it were not given.
+    """
+    rest = _rest(whole, given) if given is not None else None
+    if given is not None and (baseline or rest):
+        return Windows(whole, given, baseline or rest, "baseline" if baseline else "given", (given.start,) * 3)
+    departures, searched = departures_of(cube, baseline is not None)
+    warm = [] if baseline else _warm_up(departures, len(cube.keys) - 1)
+    notes = tuple(f"{d.method} {d.route} was slower while the recording began (until {iso(d.window.end)}): read as warm-up" for d in warm)
+    real = [d for d in departures if d not in warm]
     if not real:
-        calm = _without_warm_up(whole, departures)
-        return Windows(whole, calm, baseline, "baseline" if baseline else "none", None, notes)
+        calm = Window(max(d.window.end for d in warm), whole.end) if warm else whole
+        return Windows(whole, calm, baseline, "baseline" if baseline else "none", None, notes, searched)
     first = max(real, key=lambda d: (d.added_errors + d.added_seconds, d.added_seconds))
     affected = _clip(_together(real, first), whole)
-    reference = baseline or _without(_clip(first.calm, whole) or _rest(whole, affected), cube.gaps())
+    reference = baseline or _without(_clip(first.calm, whole) or _rest(whole, affected), [*cube.gaps(), affected])
     inside = affected.start > whole.start + max(2 * first.step * 1_000_000, EDGE * (whole.end - whole.start))
     margin = (2 * first.step + CLOCK) * 1_000_000
     onset = (affected.start, affected.start - margin, affected.start + margin) if inside else None
-    return Windows(whole, affected, reference, "baseline" if baseline else "found", onset, notes)
+    return Windows(whole, affected, reference, "baseline" if baseline else "found", onset, notes, searched)
+
+
+def _warm_up(departures: list[Departure], routes: int) -> list[Departure]:
+    """Departures that are a warm-up: slow at the very beginning, soon over, without errors, and on half of the routes at least."""
+    early = [d for d in departures if d.first and d.window.end - d.window.start <= WARM_UP * 1_000_000 and not d.added_errors]
+    return early if len({(d.method, d.route) for d in early}) >= max(1, min(routes, 4) / 2) else []
 
 
 def _clip(window: Window | None, whole: Window) -> Any:
@@ -86,11 +96,6 @@ def _without(window: Window | None, holes: list[Window]) -> Window | None:
     for hole in holes:
         pieces = [p for w in pieces for p in ((w,) if not w.overlap(hole) else (Window(w.start, hole.start), Window(hole.end, w.end))) if p.end > p.start]
     return max(pieces, key=lambda w: w.end - w.start, default=window)
-
-
-def _without_warm_up(whole: Window, departures: list[Departure]) -> Window:
-    ends = [d.window.end for d in departures if d.warm_up]
-    return Window(max(ends), whole.end) if ends else whole
 
 
 def _together(departures: list[Departure], first: Departure) -> Window:
@@ -115,19 +120,39 @@ def _rest(whole: Window, affected: Window) -> Window | None:
     return None
 
 
-def departures_of(cube: Cube, has_baseline: bool) -> list[Departure]:
-    """Every practical departure of a busy route, the most costly first."""
+def departures_of(cube: Cube, has_baseline: bool) -> tuple[list[Departure], float]:
+    """Every practical departure of a route, the most costly first, and the share of the requests that could be searched.
+
+    Routes with too few requests of their own are searched together, as ``other``.
+    """
     own = cube.own.bins
     found: list[Departure] = []
-    for k in [*range(min(ROUTES, len(cube.keys) - 1)), *range(ROUTES, len(cube.keys) - 1)]:
-        method, route = cube.keys[k]
-        found += _search(method, route, cube.hist[k], cube.errors[k], cube.values, cube.own, has_baseline)
+    seen, small = 0, []
+    for k, key in enumerate(cube.keys):
+        departures = _search(*key, _durations(cube.hist[k], cube.count[k]), cube.errors[k], cube.values, cube.own, has_baseline) if key != REST else None
+        if departures is None:
+            small.append(k)
+        else:
+            seen += int(cube.count[k, :own].sum())
+            found += departures
+    hist, count, errors = (x[small].sum(axis=0) for x in (cube.hist, cube.count, cube.errors))
+    together = _search(*REST, _durations(hist, count), errors, cube.values, cube.own, has_baseline)
+    if together is not None:
+        seen += int(count[:own].sum())
+        found += together
     spent = float((cube.whole[:own] * cube.fine).sum()) / 1e6
-    count = int(cube.count[:, :own].sum())
-    return sorted(
-        (d for d in found if d.added_seconds >= RELEVANT * spent or d.added_errors >= RELEVANT * count),
-        key=lambda d: (-(d.added_seconds + d.added_errors), d.method, d.route),
-    )
+    total = int(cube.count[:, :own].sum())
+    relevant = [d for d in found if d.added_seconds >= RELEVANT * spent > 0 or d.added_errors >= RELEVANT * total]
+    return sorted(relevant, key=lambda d: (-(d.added_seconds + d.added_errors), d.method, d.route)), seen / max(1, total)
+
+
+def _durations(hist: Any, count: Any) -> Any:
+    """The histogram; where a log has no durations, all requests at 0, so that errors can still be searched."""
+    if hist.any():
+        return hist
+    bare = np.zeros_like(hist)
+    bare[:, 0] = count
+    return bare
 
 
 @dataclass
@@ -143,14 +168,15 @@ class _Bins:
     n: Any
 
 
-def _search(method: str, route: str, hist: Any, errors: Any, values: Any, grid: Grid, has_baseline: bool) -> list[Departure]:
+def _search(method: str, route: str, hist: Any, errors: Any, values: Any, grid: Grid, has_baseline: bool) -> list[Departure] | None:
+    """Departures of one route; None when it holds too little to tell."""
     own, other = hist[: grid.bins], hist[grid.bins :].sum(axis=0)
     if own.sum() < LEAST_BINS * PER_BIN or (has_baseline and other.sum() < LEAST_BINS):
-        return []
+        return None
     bins = _merged(own, errors[: grid.bins], values)
     k = len(bins.first)
     if k < LEAST_BINS // 2:
-        return []
+        return None
     pooled = own.sum(axis=0) + other
     score, p90 = _normal_scores(pooled), _quantile(values, pooled, 0.9)
     at = np.searchsorted(values, bins.value)
@@ -164,6 +190,8 @@ def _search(method: str, route: str, hist: Any, errors: Any, values: Any, grid: 
     for v, starts in candidates:
         if len(starts) > 1 or baseline is not None:
             best = max(best, _departing(method, route, bins, starts, baseline, grid, v), key=lambda ds: sum(d.added_seconds + d.added_errors for d in ds))
+    if not best and baseline is None and trend(level) >= DRIFT:  # no step, but a slope: the last two thirds against the first
+        best = _departing(method, route, bins, [0, k // 3], None, grid, level)
     return best
 
 
@@ -229,7 +257,7 @@ def _departing(method: str, route: str, bins: _Bins, starts: list[int], baseline
     calm_window = None if calm_at is None else grid.window(int(bins.first[starts[calm_at]]), int(bins.last[ends[calm_at] - 1]))
     whole = len(bins.first)
     return [
-        Departure(route, method, grid.window(int(bins.first[a]), int(bins.last[b - 1])), calm_window, seconds, errors, step, warm_up=a == 0 and b <= WARM_UP * whole and b < whole)
+        Departure(route, method, grid.window(int(bins.first[a]), int(bins.last[b - 1])), calm_window, seconds, errors, step, first=a == 0 and b <= whole / 4)
         for a, b, seconds, errors in runs
     ]
 

@@ -163,9 +163,10 @@ def gate(result: dict[str, Any], settings: Settings) -> int:
     for what in settings.fail_on:
         if (what == "constraint" and verdict["status"] == "constraint") or (what == "finding" and problems) or what in problems:
             return 1
-    if any(o["state"] == "broken" for o in result.get("slo", {}).get("objectives", [])):
+    states = [o["state"] for o in result.get("slo", {}).get("objectives", [])]
+    if "broken" in states:
         return 1
-    return 3 if verdict["status"] == "insufficient-evidence" else 0
+    return 3 if "unknown" in states or verdict["status"] == "insufficient-evidence" else 0
 
 
 def show(result: dict[str, Any], settings: Settings) -> None:
@@ -178,6 +179,11 @@ def show(result: dict[str, Any], settings: Settings) -> None:
         if path != "-" and not settings.quiet:
             note(f"wrote {path}")
     on_stdout = any(path == "-" for _, path in picked)
+    for row in result.get("slo", {}).get("objectives", []):
+        if row["state"] == "broken":
+            note(f"objective {row['objective']}: broken, measured {row['measured']['value']:.4g} {row['measured']['unit']}")
+        elif row["state"] == "unknown":
+            note(f"objective {row['objective']}: cannot be judged: no such route, metric or duration in the affected window")
     try:
         if settings.json:
             renderers.write(result, "json:-")
@@ -190,10 +196,28 @@ def show(result: dict[str, Any], settings: Settings) -> None:
         unheard()
 
 
+#: More rejected lines than this are told at once: they may hold another format.
+MANY_REJECTED = 0.01
+
+
+def warn(sources: Sequence[dict[str, Any]]) -> None:
+    """On stderr: what was damaged, what was rejected in numbers, and which meaning was taken where there were two."""
+    for source in sources:
+        rejected = sum(source["rejected"].values())
+        for text in source["notes"]:
+            if text.startswith("damaged") or "likeliest" in text or "no unit" in text or "--timezone" in text:
+                note(f"{source['name']}: {text}")
+        if rejected > MANY_REJECTED * source["lines"]:
+            reason, first = next(iter(source["rejected_examples"].items()))
+            note(f"{source['name']}: {rejected:,} of {source['lines']:,} lines rejected; the first ({reason}): {first['text'][:120]}")
+
+
 def check_targets(settings: Settings) -> None:
     """Refuse a target that cannot be written before the work begins."""
     from perfaudit.report import renderers
 
+    if settings.json and any(renderers.pick(t)[1] == "-" for t in settings.output):
+        raise UsageError("stdout was asked for twice", where="--json and -o …-", todo="keep one of them")
     for target in settings.output:
         _, path = renderers.pick(target)
         if path != "-" and Path(path).is_dir():

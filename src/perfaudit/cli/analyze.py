@@ -43,6 +43,8 @@ def command(settings: Settings, paths: tuple[str, ...], keep: str | None) -> int
     config = load(first if first.is_dir() and len(paths) == 1 else Path.cwd())
     asked = _options.asking(settings, config, _name(paths))
     options = _options.reading(settings, config, everything=keep is not None)
+    if keep and Path(keep).is_dir() and any(Path(keep).iterdir()) and not Bundle.is_bundle(Path(keep)):
+        raise UsageError(f"{keep} is not empty", where="--keep", todo="name a new folder: a bundle has its own")
     if keep and Bundle.is_bundle(Path(keep)):
         raise UsageError(f"{keep} holds a bundle already", where="--keep", todo="name a new folder, or add to that one: perfaudit add PATH… --audit DIR")
     with tempfile.TemporaryDirectory(prefix="perfaudit-") as temporary:
@@ -55,6 +57,8 @@ def command(settings: Settings, paths: tuple[str, ...], keep: str | None) -> int
             else:
                 baseline = Bundle.open(beside) if beside and Bundle.is_bundle(beside) else None
         result = Audit(own, asked, baseline=baseline).run()
+    if not settings.quiet:
+        _options.warn(own.sources)
     if keep:
         from perfaudit.cli._folder import store
 

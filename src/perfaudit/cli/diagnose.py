@@ -15,6 +15,8 @@ def command(settings: Settings, folder: str | None) -> int:
     """Audit the evidence of this folder and keep the result; perfaudit report renders it again in any format."""
     home = _folder.find(folder)
     _options.check_targets(settings)
+    if not _folder.open_both(home)[0].sources:
+        _options.note(f"nothing was added to {home} yet: perfaudit add PATH…")
     result = run(settings, str(home))
     _folder.store(home, result)
     _options.show(result, settings)

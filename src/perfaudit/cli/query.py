@@ -57,6 +57,8 @@ def command(settings: Settings, sql: str | None, paths: tuple[str, ...], folder:
         else:
             bundle, other = _folder.open_both(_folder.find(folder))
         evidence = Evidence(bundle.beside(other, "baseline") if other else bundle)
+        if as_json and as_csv:
+            raise UsageError("--json and --csv exclude each other", todo="keep one of them")
         show = _json if as_json else _csv if as_csv else _table
         show(*evidence.ask(sql))
     return 0
@@ -118,7 +120,8 @@ def _table(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
     table = Table(*(Column(Text(shown(name)), overflow="fold") for name in names), box=None, header_style="bold", pad_edge=False)
     for row in islice(rows, MOST_ROWS):
         table.add_row(*(Text("" if v is None else shown(str(_plain(v)))) for v in row))
-    Console().print(table)
+    # A pipe has no width: wrapping cells would only break them.
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
     if more := sum(1 for _ in rows):
         _options.note(f"showing {MOST_ROWS:,} of {MOST_ROWS + more:,} rows; --csv and --json give all")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from numba import njit
-from numba.core import event
+from numba.core import config, event
 
 import perfaudit.kernels as kernels
 
@@ -20,12 +23,35 @@ def kernel(function: Callable[..., Any]) -> Any:
 
     so a kernel allocates nothing: arrays are handed in.
     """
-    return _bound(njit(**_OPTIONS)(function))
+    return _compiled(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """A :func:`kernel` that becomes part of its callers: for what runs for every field and takes many arrays."""
-    return _bound(njit(forceinline=True, **_OPTIONS)(function))
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """Numba caches beside the package or in the home folder; where neither can be written, in a private temporary one, else not at all."""
+    try:
+        return _bound(njit(**_OPTIONS, **options)(function))
+    except RuntimeError:  # no locator for the cache
+        folder = _private_folder()
+        if folder and not config.CACHE_DIR:
+            config.CACHE_DIR = folder
+            return _bound(njit(**_OPTIONS, **options)(function))
+        return njit(**(_OPTIONS | {"cache": False}), **options)(function)
+
+
+def _private_folder() -> str | None:
+    """A folder of this user alone: cached code is run, so nobody else may have put it there."""
+    path = Path(tempfile.gettempdir()) / f"perfaudit-kernels-{os.getuid()}"
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        info = path.lstat()
+    except OSError:
+        return None
+    return str(path) if stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o077 else None
 
 
 class _Announce(event.Listener):  # type: ignore[misc]

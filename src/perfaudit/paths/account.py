@@ -140,7 +140,7 @@ def _inner(evidence: Evidence, tiers: Tiers, windows: Windows) -> list[Component
         if tier.requests > 0.9 * outer:  # the same requests seen further in: their time is split by what follows
             continue
         query = f"SELECT sum(duration_us) / 1e6 AS seconds FROM requests WHERE coalesce(service, '') = {quote(tier.service)} AND {within(windows.affected)}"
-        parts.append(Component(f"downstream: {tier.service}", float(evidence.one(query)[0] or 0), f"access log of {tier.service}", query=query))
+        parts.append(Component("downstream" if tier.service == "downstream" else f"downstream: {tier.service}", float(evidence.one(query)[0] or 0), f"access log of {tier.service}", query=query))
     return parts
 
 

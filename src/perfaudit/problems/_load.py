@@ -132,9 +132,25 @@ def _zones(middle: Any, windows: Windows) -> Any:
 
 
 def bursts(picture: Load, factor: float) -> int:
-    """How many separate runs of bins have a rate above ``factor`` times the calm rate (the lower quartile)."""
-    high = picture.rate > factor * max(float(np.quantile(picture.rate, 0.25)), 1e-9)
-    return int(high[0]) + int(np.sum(high[1:] & ~high[:-1]))
+    """How many separate times the rate went above ``factor`` times the calm rate (the lower quartile) and came back.
+
+    Both bars lie two standard errors of a bin's Poisson count away, and coming back means half of the way: flicker is no burst.
+    """
+    calm = max(float(np.quantile(picture.rate, 0.25)), 1e-9)
+    error = 2 * float(np.sqrt(calm * factor / picture.step))
+    runs, inside = 0, False
+    for rate in picture.rate:
+        if not inside and rate > factor * calm + error:
+            runs, inside = runs + 1, True
+        elif inside and rate < (1 + factor) / 2 * calm:
+            inside = False
+    return runs
+
+
+def flicker(picture: Load) -> float:
+    """Variance of the arrivals of a bin over their mean, from neighbouring bins (slow change drops out): 1 for Poisson arrivals."""
+    counts = picture.rate * picture.step
+    return float(np.mean(np.diff(counts) ** 2)) / 2 / max(float(counts.mean()), 1e-9)
 
 
 def at_equal_load(picture: Load | None) -> float | None:

@@ -23,12 +23,13 @@ What to try
 Roll back, or turn the flag off, and see whether the route returns: that is the experiment. Then find the mechanism with traces or a profile of both versions.
 """
 
+import math
 from typing import Any
 
 from perfaudit.baseline.trigger import CHANGES, candidates
 from perfaudit.baseline.windows import RELEVANT
-from perfaudit.evidence.store import Evidence
-from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted, iso
+from perfaudit.evidence.store import Evidence, quote, within
+from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted, Windows, iso
 from perfaudit.paths.account import TimeAccount
 from perfaudit.stats.percentile import wilson
 
@@ -37,6 +38,8 @@ HELPS = ()
 RIVALS = ("traffic-surge", "traffic-mix", "cascading-delay")
 WANTED = (Wanted("the times of deploys (events)", "git log --since='2 days ago' --date=iso-strict --name-only > deploys.txt   # or JSON lines: {\"time\": \"…\", \"kind\": \"deploy\", \"service\": \"…\", \"version\": \"…\"}", "would tell whether the change came with a deploy"),)
 
+#: Deploys spread at random would hit the interval with this chance at most; beyond MOSTLY_CHANCE coincidence is the likelier story.
+CHANCE, MOSTLY_CHANCE = 0.2, 0.5
 #: A rate outside 1/RATE … RATE of the reference makes load a rival that is not ruled out.
 RATE = 1.25
 #: Largest change of a route's share of the traffic that still counts as the same mix.
@@ -60,6 +63,9 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         return Outcome.clear("neither latency nor errors changed by a practical amount")
     if not changes:
         return Outcome.clear("no deploy lies in the interval in which the change began")
+    chance = _by_chance(evidence, windows)
+    if chance > MOSTLY_CHANCE:
+        return Outcome.clear(f"deploys are so many that an interval as wide as the beginning's holds one by chance ({chance:.0%})")
     ratio = account.rate(windows.affected, total.affected.count) / max(account.rate(windows.reference, total.reference.count), 1e-9)
     mix = max((abs(r.affected.count / max(1, total.affected.count) - r.reference.count / max(1, total.reference.count)) for r in account.routes), default=0.0)
     deploy = changes[-1]
@@ -74,6 +80,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     interval = _interval(windows)
     tests = (
         Test("deploys in the interval in which the change began", len(changes), "1", len(changes) == 1 or None),
+        Test("chance that the interval holds a deploy anyway", round(chance, 3), f"≤ {CHANCE}", chance <= CHANCE or None),
         Test("the event is a deploy, not only a commit", deploy.kind, "deploy, release, rollout, …", None if deploy.kind == "commit" else True),
         Test("arrival rate, affected over reference", round(ratio, 3), f"{1 / RATE:.2f} … {RATE}", 1 / RATE <= ratio <= RATE),
         Test("the change began inside the recording", interval, "its beginning is seen", windows.onset is not None or None),
@@ -106,6 +113,14 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
             onset=windows.onset,
         )
     )
+
+
+def _by_chance(evidence: Evidence, windows: Windows) -> float:
+    """The chance that an interval as wide as that of the beginning holds a deploy, were they spread evenly (Poisson)."""
+    low, high = (windows.onset[1], windows.onset[2]) if windows.onset else (0, 0)
+    whole = windows.whole
+    (n,) = evidence.one(f"SELECT count(DISTINCT time) FROM events WHERE {within(whole)} AND kind IN ({', '.join(map(quote, sorted(CHANGES)))})")
+    return 1 - math.exp(-int(n) * (high - low) / max(1, whole.end - whole.start))
 
 
 def _interval(windows: Any) -> str | None:

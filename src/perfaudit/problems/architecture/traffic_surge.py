@@ -148,10 +148,11 @@ def _mix(account: TimeAccount) -> float:
 
 
 def _together(account: TimeAccount) -> float:
-    """Of the routes with enough requests in both windows, the share (by requests) whose p50 or p95 rose by a quarter."""
+    """Of the routes with enough requests in both windows, the share (by requests and by number) whose p50 or p95 rose by a quarter."""
     busy = [r for r in account.routes if r.affected.durations.n >= 30 and r.reference.durations.n >= 30]
     slower = [r for r in busy if any((r.affected.quantile(q) or 0) > 1.25 * (r.reference.quantile(q) or 0) + 500 for q in (0.5, 0.95))]
-    return sum(r.affected.count for r in slower) / max(1, sum(r.affected.count for r in busy))
+    by_requests = sum(r.affected.count for r in slower) / max(1, sum(r.affected.count for r in busy))
+    return min(by_requests, len(slower) / max(1, len(busy)))
 
 
 def _errors_first(account: TimeAccount) -> float:

@@ -94,7 +94,7 @@ def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks
     relation = _relation(evidence, account, seen, q.kind, statement)
     routes = _routes(account, payers, q.kind)
     inside = max((v for v in payers.values() if v is not None), default=0.0)
-    callers = [t.service for t in account.tiers.all if t.service not in ("", "web")]
+    callers = [s for s in account.tiers.outermost if s not in ("", "web")]
     scope: dict[str, str | list[str]] = {"service": [_service(evidence), *callers] if callers else _service(evidence)}
     if routes:
         scope["route"] = routes[0][1] if len(routes) == 1 else [r for _, r in routes]

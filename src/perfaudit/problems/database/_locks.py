@@ -19,6 +19,8 @@ from perfaudit.paths.account import TimeAccount, sampled_seconds
 SHIFTS = (-17_300_000, -7_300_000, 11_900_000, 23_700_000)
 #: Where shifted waits lie inside requests this often, the comparison has no power left.
 BLIND = 0.9
+#: Such a route can be one that waits only if the longer waits are this share of its median request at least: a long poll is not.
+MATTERS = 0.05
 #: Waits and requests that are compared at most; ±1 % at 10,000.
 MOST_WAITS, MOST_REQUESTS = 4000, 400_000
 
@@ -176,7 +178,10 @@ def payers(evidence: Evidence, account: TimeAccount, waits: Waits, kind: str) ->
         cover = _cover(start, stop, begin[mine], ends, slack)
         chance = max(_cover(start + s, stop + s, begin[mine], ends, slack) for s in SHIFTS)
         method, route = str(name).split("\t")
-        result[method, route] = max(0.0, (cover - chance) / (1 - chance)) if chance < BLIND else None
+        if chance < BLIND:
+            result[method, route] = max(0.0, (cover - chance) / (1 - chance))
+        elif longest >= MATTERS * float(np.median(end[mine] - begin[mine])):
+            result[method, route] = None
     return result
 
 

@@ -33,7 +33,7 @@ from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
-from perfaudit.problems._load import ACCESS_LOG, Load, at_equal_load, bursts, load
+from perfaudit.problems._load import ACCESS_LOG, Load, at_equal_load, bursts, flicker, load
 
 NEEDS = ("requests",)
 HELPS = ()
@@ -44,6 +44,8 @@ WANTED = (ACCESS_LOG,)
 STRONG, CHANCE = 0.4, 0.01
 #: Busy bins (top third by rate) must hold this many times the share of slow requests of the quiet third.
 CONTRAST = 2.0
+#: Arrivals must vary this much more from bin to bin than Poisson arrivals do (1.0; sampling error ± 0.3 for 40 bins).
+BURSTY = 1.8
 #: An average rate above this multiple of the reference is a surge.
 RISE = 1.25
 
@@ -72,6 +74,9 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         return Outcome.clear(f"slow requests do not follow the arrival rate (rank correlation {link.r:.2f}, p {link.p:.2g})")
     if contrast < CONTRAST or share < RELEVANT:
         return Outcome.clear(f"busy seconds hold {busy:.1%} slow requests, quiet ones {quiet:.1%}: the tail hardly follows the load")
+    uneven = flicker(picture)
+    if uneven < BURSTY:
+        return Outcome.clear(f"arrivals vary {uneven:.1f} times as much as random ones: no bursts, a queue at its load")
     if runs < 2 or (ratio >= RISE and runs <= 2):
         return Outcome.clear(f"load rose to stay ({ratio:.2f} times): not bursts")
     gap = at_equal_load(picture) if windows.reference else None

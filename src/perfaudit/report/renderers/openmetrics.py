@@ -22,7 +22,7 @@ def render(result: Mapping[str, Any]) -> str:
     rows = [{**baseline.get("requests", {}), "route": ""}, *view.routes(result)[:TOP_ROUTES]]
     named = {"problem": verdict.get("problem", ""), "status": verdict["status"]}
     families = (
-        ("perfaudit_verdict_confidence_ratio", "ratio", "Probability that the verdict is right.", [(named, verdict["confidence"])]),
+        ("perfaudit_verdict_confidence_ratio", "ratio", "Confidence in the verdict (an ordering, not yet calibrated).", [(named, verdict["confidence"])]),
         ("perfaudit_verdict_share_ratio", "ratio", "What the constraint owns.", [(named, text.value_of(verdict.get("share")))]),
         ("perfaudit_checks", "", "Checks by outcome.", [({"outcome": name}, n) for name, n in view.outcomes(result).items()]),
         ("perfaudit_request_duration_seconds", "seconds", "Duration of requests; no route is all requests.", list(_durations(rows))),

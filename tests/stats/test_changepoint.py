@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from perfaudit.stats.changepoint import long_run_variance, normal_scores, segment
+from perfaudit.stats.changepoint import long_run_variance, normal_scores, segment, trend
 
 
 def ar(rng, n, phi):
@@ -77,3 +77,17 @@ def test_long_run_variance_of_nothing():
 def test_normal_scores_share_ties_and_keep_order():
     scores = normal_scores([3.0, 1.0, 3.0, 2.0])
     assert scores[0] == scores[2] > scores[3] > scores[1]
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.8])
+def test_wandering_is_no_trend(phi):
+    rng = np.random.default_rng(11)
+    assert sum(trend(ar(rng, 120, phi)) >= 4 for _ in range(300)) <= 3
+
+
+def test_a_ramp_is_a_trend_in_its_direction():
+    rng = np.random.default_rng(12)
+    ramp = np.arange(120) / 30
+    assert trend(ramp + rng.normal(size=120)) >= 4
+    assert trend(rng.normal(size=120) - ramp) <= -4
+    assert trend(np.ones(120)) == trend([1.0, 2.0]) == 0.0

@@ -26,13 +26,13 @@ LEAST_BINS, MOST_BINS = 20, 180
 #: but its neighbours moved p95 of healthy recordings from 7 to 17 ms (tests/cases 031, 121, 131).
 FACTOR, LEAST_US = {0.5: 1.3, 0.95: 1.5}, {0.5: 5_000.0, 0.95: 20_000.0}
 MUCH, FLOOR_US, ERRORS = 4.0, 2_000.0, 0.01
-#: A drift has a slope of this many standard errors (normal: 1 in 15,000 by chance, for some 50 routes).
+#: A drift has a slope of this many standard errors: 1 in 30,000 by chance if normal, rarer than 1 in 100 on AR(1) to φ 0.8 (tests/stats).
 DRIFT = 4.0
 #: "Extremely slow" is beyond this many times the calm p95, in at least this share of a bin's requests.
 EXTREME, EXTREME_SHARE = 3.0, 0.2
 #: Below this share of request-seconds (or of requests that fail) nothing is a finding (3-problems: relevance).
 RELEVANT = 0.01
-#: A warm-up (caches, pools, compilation) is over within this many seconds: half of what Kubernetes' and load balancers' slow starts allow at most.
+#: A warm-up (caches, pools, compilation) is over within this many seconds. A choice, not a measurement: a fault of minutes is never taken for one.
 WARM_UP = 60
 #: Logs that write whole seconds place an arrival up to a second early.
 CLOCK = 1

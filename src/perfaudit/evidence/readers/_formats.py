@@ -83,7 +83,6 @@ _APACHE = {
     "m": Field(METHOD, "method"),
     "U": Field(TARGET, "route"),
 }
-_APACHE_RIVALS = (("r", "U"), ("r", "m"), ("b", "B", "O"), ("D", "T"))
 _APACHE_UNITS = {"us": 1, "ms": 1_000, "s": 1_000_000}
 _APACHE_EPOCH = {"sec": 1_000_000, "msec": 1_000, "usec": 1}
 _STRFTIME = {"%T": "%H:%M:%S", "%F": "%Y-%m-%d", "%R": "%H:%M"}

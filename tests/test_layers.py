@@ -19,7 +19,7 @@ ORDER = (
     ("baseline", "paths", "slo"),
     ("problems",),
     ("verdict",),
-    ("experiments", "decisions", "comparison"),
+    ("experiments", "decisions", "comparison", "capacity"),
     ("report",),
     ("audit",),
     ("testing",),
@@ -28,7 +28,7 @@ ORDER = (
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 #: Each of these costs tens to hundreds of milliseconds.
-HEAVY = {"numpy", "scipy", "numba", "duckdb", "pyarrow", "rich", "jinja2", "postgast", "zstandard"}
+HEAVY = {"numpy", "scipy", "numba", "duckdb", "pyarrow", "rich", "jinja2", "postgast", "zstandard", "yaml"}
 
 
 def imported(path: Path) -> list[tuple[int, str]]:

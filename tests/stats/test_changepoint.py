@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from perfaudit.stats.changepoint import long_run_variance, normal_scores, segment, trend
+from perfaudit.stats.changepoint import normal_scores, segment, trend
+from perfaudit.stats.variance import long_run_variance
 
 
 def ar(rng, n, phi):

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perfaudit.stats.variance import long_run_variance
+
 Series = NDArray[np.float64]
 
 #: Penalty factor c. Measured on no-change AR(1) series, n = 60 and 200, φ 0–0.7 (tests/stats/test_changepoint.py): ≤ 5 % false.
@@ -82,27 +84,6 @@ def _levels(x: Series, w: Series, starts: list[int]) -> Series:
         mass = w[begin:end].sum()
         out[begin:end] = (w[begin:end] * x[begin:end]).sum() / mass if mass > 0 else 0.0
     return out
-
-
-def long_run_variance(x: Any, *, lost: int = 1) -> float:
-    """Long-run variance of a series, shape (n,): AR(1) prewhitening, then recoloured (Andrews & Monahan 1992).
-
-    ``lost``: parameters fitted before (levels, places of steps). The autocorrelation is corrected for its bias,
-    (1 + 3φ)/n for a fitted mean (Marriott & Pope 1954) and as much again for each further level, and limited to
-    0 ≤ φ ≤ 0.95, so that the answer never falls below white noise or explodes.
-    """
-    x = np.asarray(x, np.float64)
-    n = len(x)
-    if n < 4:
-        return float(x.var()) if n else 0.0
-    x = x - x.mean()
-    energy = float(np.dot(x, x))
-    if energy <= 0:
-        return 0.0
-    phi = float(np.dot(x[1:], x[:-1])) / energy
-    phi = min(max(phi + lost * (1 + 3 * max(phi, 0.0)) / n, 0.0), 0.95)
-    innovation = x[1:] - phi * x[:-1]
-    return float(np.dot(innovation, innovation)) / max(1, n - 1 - lost) / (1 - phi) ** 2
 
 
 def normal_scores(x: Any) -> Series:

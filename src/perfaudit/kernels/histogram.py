@@ -32,7 +32,7 @@ def middles(bits: int) -> Any:
 
 @inlined
 def bucket(value: int, bits: int) -> int:
-    """The bucket of a value ≥ 0."""
+    """The bucket of a value ≥ 0; ``bits`` ≥ 4 (what remains of the value must fit into 32 bits)."""
     if value < 1 << bits:
         return value
     if value >= 1 << TOP:

@@ -34,7 +34,7 @@ def test_one_copy_each_in_the_wheel_and_where_people_look() -> None:
 def test_only_the_named_objects_are_open() -> None:
     known = json.loads(schema.text())
     open_objects = {name for name, part in known["properties"].items() if part == {"type": "object"}}
-    assert open_objects == {"load_test", "slo", "capacity", "comparison"}
+    assert open_objects <= {"load_test", "slo", "capacity", "comparison"}
     for name, part in known["$defs"].items():
         if part.get("type") == "object":
             assert "additionalProperties" in part, name

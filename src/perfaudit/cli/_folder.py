@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 option = click.option("--audit", "folder", metavar="DIR", envvar="PERFAUDIT_AUDIT", help="The audit folder or bundle (default: the one that this folder lies in).")
 
 
+#: What a result without a verdict holds at least one of.
+PARTS = ("comparison", "slo", "capacity", "load_test")
+
+
 def find(given: str | None) -> Path:
     """The folder that holds the bundle: ``given``, or the nearest one from here upwards. Raises :class:`BundleError`."""
     from perfaudit.evidence.bundle import Bundle
@@ -51,7 +55,7 @@ def load(path: Path) -> dict[str, Any]:
     """A ``result.json``. Raises :class:`UsageError` for anything else."""
     try:
         result: dict[str, Any] = json.loads(path.read_bytes())
-        if result["verdict"]["status"] and result["schema_version"]:
+        if result["schema_version"] and result["audit"] and (any(part in result for part in PARTS) if "verdict" not in result else result["verdict"]["status"]):
             return result
     except OSError as error:
         raise UsageError(f"cannot read the result: {error.strerror}", where=str(path), todo="give a result.json that perfaudit wrote") from None

@@ -158,7 +158,7 @@ def _check_gate(what: str) -> None:
 
 def gate(result: dict[str, Any], settings: Settings) -> int:
     """The exit code of a result: 1 when a gate failed, 3 when the evidence was too little, else 0."""
-    verdict = result["verdict"]
+    verdict = result.get("verdict", {"status": ""})
     problems = {f["problem"] for f in result.get("findings", []) if f["type"] == "problem"}
     for what in settings.fail_on:
         if (what == "constraint" and verdict["status"] == "constraint") or (what == "finding" and problems) or what in problems:
@@ -232,6 +232,10 @@ def one_line(result: dict[str, Any]) -> str:
 
 
 def _one_line(result: dict[str, Any]) -> str:
+    if "verdict" not in result:
+        from perfaudit.report import view
+
+        return view.headline(result)
     verdict = result["verdict"]
     if verdict["status"] != "constraint":
         return f"{verdict['status']} (confidence {verdict['confidence']:.0%}): {verdict['decision']}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from perfaudit.report import text
+from perfaudit.report import pages, text
 
 STATUS = {"constraint": "Constraint", "healthy": "Healthy", "insufficient-evidence": "Insufficient evidence"}
 
@@ -71,12 +71,48 @@ class Queries:
 
 def lead(result: Mapping[str, Any]) -> dict[str, Any]:
     """The finding that the verdict speaks of; {} where there is none."""
-    problem = result["verdict"].get("problem")
+    problem = result.get("verdict", {}).get("problem")
     return next((f for f in result.get("findings", []) if f["problem"] == problem and f["type"] == "problem"), {})
 
 
+#: How the tone of a page is coloured: as a verdict of the same kind.
+_TONES = {"good": "healthy", "bad": "constraint", "open": "insufficient-evidence"}
+
+
+def status(result: Mapping[str, Any]) -> tuple[str, str]:
+    """The word of the badge and the status that colours it: of the verdict, else of the first page."""
+    if "verdict" in result:
+        return STATUS[result["verdict"]["status"]], result["verdict"]["status"]
+    first = next(iter(pages.of(result)), None)
+    return (first.title, tone(first)) if first else ("Nothing to report", "insufficient-evidence")
+
+
+def tone(page: pages.Page) -> str:
+    """The status of a verdict that a page's tone stands for."""
+    return _TONES.get(page.tone, "insufficient-evidence")
+
+
+def said(cell: pages.Cell) -> str:
+    """A cell of a page as text: a measurement with its interval, a number, or the text itself."""
+    if isinstance(cell, Mapping):
+        between = text.interval(cell)
+        return text.measured(cell) + (f" ({between})" if between else "")
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return "–" if cell is None else text.number(cell) if isinstance(cell, int | float) else str(cell)
+
+
+def numeric(table: pages.Table) -> list[bool]:
+    """For every column whether it holds numbers, which stand to the right."""
+    columns: list[list[Any]] = [[row[i] for row in table.rows if i < len(row) and row[i] not in (None, "")] for i in range(len(table.heads))]
+    return [bool(column) and all(isinstance(c, Mapping | int | float) and not isinstance(c, bool) for c in column) for column in columns]
+
+
 def headline(result: Mapping[str, Any]) -> str:
-    """The verdict in one sentence."""
+    """The verdict in one sentence; without a verdict the answer of the first page."""
+    if "verdict" not in result:
+        first = next(iter(pages.of(result)), None)
+        return first.answer if first else "The result holds nothing that a report could show."
     verdict = result["verdict"]
     if verdict["status"] == "constraint":
         title = lead(result).get("title") or f"{text.words(verdict.get('problem', 'a constraint')).capitalize()} {place(verdict.get('scope', {}))}"
@@ -256,7 +292,7 @@ def gaps(result: Mapping[str, Any]) -> list[Gap]:
         return [Gap(row["problem"], row["outcome"], row["reason"], row.get("collect", "")) for row in result["coverage"]]
     return [
         Gap(row["problem"], row["outcome"], row["reason"], "\n".join(dict.fromkeys(w["collect"] for w in row.get("wanted", []))))
-        for row in result["checks"]
+        for row in result.get("checks", [])
         if row["outcome"] in ("no-evidence", "error", "not-applicable")
     ]
 
@@ -264,14 +300,14 @@ def gaps(result: Mapping[str, Any]) -> list[Gap]:
 def outcomes(result: Mapping[str, Any]) -> dict[str, int]:
     """How many checks came to each outcome, in the order of the contract; only those that occur."""
     order = ("problem", "symptom", "clear", "no-evidence", "not-applicable", "error")
-    count = {name: sum(1 for row in result["checks"] if row["outcome"] == name) for name in order}
+    count = {name: sum(1 for row in result.get("checks", []) if row["outcome"] == name) for name in order}
     return {name: n for name, n in count.items() if n}
 
 
 def sources(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every source once, with the ``tables`` that it fed."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for table in result["inventory"]:
+    for table in result.get("inventory", []):
         for source in table.get("sources", []):
             entry = found.setdefault((source["name"], source.get("sha256", "")), {**source, "tables": []})
             entry["tables"].append(table["table"])

@@ -8,19 +8,25 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from perfaudit.errors import UsageError
-from perfaudit.report import text, view
-from perfaudit.report.renderers.markdown import block, code, inline
+from perfaudit.report import pages, text, view
+from perfaudit.report.renderers.markdown import block, body, code, inline
 
 NAME = "GitHub job summary"
 SUFFIXES = ()
 PREFIX = "github"
 
-TOP_ROUTES, TOP_WANTED = 10, 3
+TOP_ROUTES, TOP_WANTED, TOP_ROWS = 10, 3, 10
 
 
 def render(result: Mapping[str, Any]) -> str:
-    """The job summary: verdict, account of time, routes, what would change it."""
-    return "\n".join([*_verdict(result), *_account(result), *_routes(result), *_wanted(result), inline(view.quality(result)) + ".", ""])
+    """The job summary: verdict, account of time, routes, pages, what would change it; without a verdict the pages in full."""
+    if "verdict" not in result:
+        shown = [f"### {inline(view.status(result)[0])}: {inline(view.headline(result))}", ""]
+        for i, page in enumerate(pages.of(result)):
+            shown += [*([f"#### {inline(page.title)}: {inline(page.answer)}", ""] if i else []), body(page, lambda cell: inline(view.said(cell)), TOP_ROWS, 5)]
+        return "\n".join([*shown, *([inline(view.quality(result)) + "."] if "inventory" in result else []), ""])
+    answers = [f"**{inline(page.title)}.** {inline(page.answer)}\n" for page in pages.of(result)]
+    return "\n".join([*_verdict(result), *_account(result), *_routes(result), *answers, *_wanted(result), inline(view.quality(result)) + ".", ""])
 
 
 def _verdict(result: Mapping[str, Any]) -> list[str]:
@@ -63,11 +69,11 @@ def _wanted(result: Mapping[str, Any]) -> list[str]:
 
 
 def commands(result: Mapping[str, Any]) -> str:
-    """Workflow commands: the verdict as error or warning, checks that broke as warnings."""
-    verdict = result["verdict"]
-    level = {"constraint": "error", "insufficient-evidence": "warning"}.get(verdict["status"])
-    lines = [_command(level, view.STATUS[verdict["status"]], f"{view.headline(result)} {verdict['decision']}")] if level else []
-    lines += [_command("warning", "Check failed", f"{c['problem']}: {c['reason']}") for c in result["checks"] if c["outcome"] == "error"]
+    """Workflow commands: the verdict (or the first page's answer) as error or warning, checks that broke as warnings."""
+    badge, status = view.status(result)
+    level = {"constraint": "error", "insufficient-evidence": "warning"}.get(status)
+    lines = [_command(level, badge, f"{view.headline(result)} {result.get('verdict', {}).get('decision', '')}".strip())] if level else []
+    lines += [_command("warning", "Check failed", f"{c['problem']}: {c['reason']}") for c in result.get("checks", []) if c["outcome"] == "error"]
     return "".join(line + "\n" for line in lines)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from perfaudit.report import charts, text, view
+from perfaudit.report import charts, pages, text, view
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -17,7 +18,7 @@ SUFFIXES = (".html", ".htm")
 PREFIX = "html"
 
 #: Rows that are shown of a list; what is left out is told with its number.
-TOP_ROUTES, TOP_SMALL, TOP_COMPONENTS, TOP_CLEAR, TOP_SOURCES = 25, 6, 7, 60, 60
+TOP_ROUTES, TOP_SMALL, TOP_COMPONENTS, TOP_CLEAR, TOP_SOURCES, TOP_ROWS = 25, 6, 7, 60, 60, 100
 #: A text of the evidence is cut here, so that the page stays small; the result holds all of it.
 MAX_TEXT = 2000
 
@@ -26,7 +27,7 @@ def render(result: Mapping[str, Any]) -> str:
     """The page of a result."""
     page = _Page(result)
     return _template().render(
-        r=result, v=result["verdict"], view=view, text=text, page=page, css=_asset("report.css"), lead=view.lead(result), top=TOP_ROUTES, top_clear=TOP_CLEAR, top_sources=TOP_SOURCES
+        r=result, v=result.get("verdict", {}), pages=pages.of(result), view=view, text=text, page=page, css=_asset("report.css"), lead=view.lead(result), top=TOP_ROUTES, top_clear=TOP_CLEAR, top_sources=TOP_SOURCES, top_rows=TOP_ROWS
     )
 
 
@@ -79,6 +80,23 @@ class _Page:
             return Markup('<a class="n" href="#q{}" title="{}">{}</a>').format(number, tip or "opens its query", said)
         return Markup('<span class="n" title="{}">{}</span>').format(tip, said) if tip else said
 
+    def cell(self, cell: pages.Cell) -> Any:
+        """A cell of a page: a measurement opens its query and shows its interval."""
+        from markupsafe import Markup
+
+        if not isinstance(cell, Mapping):
+            return _clipped(text.plain(view.said(cell)))
+        between = text.interval(cell)
+        return self.num(cell) + (Markup(' <span class="ci">{}</span>').format(text.plain(between)) if between else "")
+
+    def anchor(self, page: pages.Page) -> str:
+        """The page's id in this document."""
+        return "page" + re.sub("[^a-z0-9]", "", page.key.lower())
+
+    def drawn(self, chart: pages.Chart) -> Any:
+        """The picture of a page."""
+        return _safe(chart.svg)
+
     def lines(self, said: str) -> Any:
         """Text whose line breaks stay: a command, a query."""
         from markupsafe import escape
@@ -92,7 +110,7 @@ class _Page:
         rows = view.account(self.result)
         named = [row for row in rows if row["component"] != "unexplained"]
         keep = TOP_COMPONENTS if len(named) > TOP_COMPONENTS + 1 else len(named)
-        constraint = self.result["verdict"].get("problem")
+        constraint = self.result.get("verdict", {}).get("problem")
         shown = [row | {"css": "k-claimed" if constraint in row.get("problems", []) else f"k{i}"} for i, row in enumerate(named[:keep])]
         if rest := named[keep:]:
             total = sum(text.value_of(row["share"]) or 0.0 for row in rest)

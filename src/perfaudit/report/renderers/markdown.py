@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from perfaudit.report import text, view
+from perfaudit.report import pages, text, view
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -17,7 +17,7 @@ NAME = "Markdown"
 SUFFIXES = (".md", ".markdown")
 PREFIX = "markdown"
 
-TOP_ROUTES = 15
+TOP_ROUTES, TOP_ROWS = 15, 50
 
 
 class Raw(str):
@@ -58,6 +58,19 @@ def _reference(query: int) -> str:
     return f" [q{query}](#queries)" if query else ""
 
 
+def body(page: pages.Page, cell: Callable[[pages.Cell], str], top: int, level: int) -> Raw:
+    """Facts, charts (in words), tables and notes of a page; titles of tables at heading ``level``."""
+    out = ["| | |", "|---|---|", *(f"| {inline(label)} | {cell(value)} |" for label, value in page.facts), ""] if page.facts else []
+    out += [f"- {inline(chart.title)}: {inline(chart.said)}" for chart in page.charts if chart.said] + [""]
+    for table in page.tables:
+        if table.rows:
+            rule = "|".join("---:" if right else "---" for right in view.numeric(table))
+            rows = [f"| {' | '.join(map(cell, row))} |" for row in table.rows[:top]]
+            out += [f"{'#' * level} {inline(table.title)}", "", f"| {' | '.join(map(inline, table.heads))} |", f"|{rule}|", *rows, ""]
+            out += [f"{top} of {len(table.rows)} rows.", ""] * (len(table.rows) > top) + [inline(table.note), ""] * bool(table.note)
+    return Raw("\n".join([*out, *(f"{inline(note)}\n" for note in page.notes)]))
+
+
 def render(result: Mapping[str, Any]) -> str:
     """The Markdown report of a result."""
     queries = view.Queries()
@@ -73,15 +86,18 @@ def render(result: Mapping[str, Any]) -> str:
     def number(quantity: Any, unit: str = "") -> Raw:
         return inline(text.number(text.value_of(quantity), quantity.get("unit", unit) if isinstance(quantity, Mapping) else unit))
 
-    page = _template().render(
-        r=result, verdict=result["verdict"], audit=result["audit"], baseline=result.get("baseline", {}), windows=result.get("windows", {}),
+    def cell(value: pages.Cell) -> Raw:
+        return cited(value) if isinstance(value, Mapping) else inline(view.said(value))
+
+    page = _template("performance-report-template.md" if "verdict" in result else "pages.md.jinja").render(
+        r=result, verdict=result.get("verdict", {}), pages=pages.of(result), body=lambda page: body(page, cell, TOP_ROWS, 3), audit=result["audit"], baseline=result.get("baseline", {}), windows=result.get("windows", {}),
         lead=view.lead(result), view=view, text=text, cited=cited, stated=stated, number=number, queries=queries, top=TOP_ROUTES,
     )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", page)).strip() + "\n"
 
 
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     from jinja2 import ChainableUndefined, Environment
 
     def finalize(value: Any) -> Any:
@@ -89,4 +105,4 @@ def _template() -> Template:
 
     environment = Environment(finalize=finalize, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
     environment.filters |= {"code": code, "block": block, "words": text.words, "listed": text.listed, "joined": lambda v: text.joined(text.listed(v))}
-    return environment.from_string((files("perfaudit.report") / "assets" / "performance-report-template.md").read_text("utf-8"))
+    return environment.from_string((files("perfaudit.report") / "assets" / name).read_text("utf-8"))

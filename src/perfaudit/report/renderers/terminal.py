@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from perfaudit.report import text, view
+from perfaudit.report import pages, text, view
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -19,10 +19,12 @@ SUFFIXES = (".txt",)
 PREFIX = "text"
 
 #: Rows that are shown of a list; what is left out is told with its number.
-TOP_ROUTES, TOP_COMPONENTS, TOP_WANTED, TOP_REJECTED = 5, 5, 2, 5
+TOP_ROUTES, TOP_COMPONENTS, TOP_WANTED, TOP_REJECTED, TOP_ROWS = 5, 5, 2, 5, 12
 _WIDTHS = (60, 140)
 #: Below this many columns the table of routes leaves out requests and time, so that a route keeps its name.
 WIDE = 92
+#: A column of text is folded down to this many columns before a table becomes paragraphs.
+LEAST_TEXT = 18
 #: Stands for a space at which no line may break, until the page is written.
 _TIED = "\ue000"
 _STATUS = {"constraint": "bold white on red", "healthy": "bold white on green", "insufficient-evidence": "bold black on yellow"}
@@ -40,7 +42,7 @@ def render(result: Mapping[str, Any], *, width: int = 100, colour: bool = False)
         color_system="standard" if colour else None, highlight=False, emoji=False, markup=False, legacy_windows=False,
     )  # fmt: skip
     for part in _page(result, console):
-        console.print(part)
+        console.print(part, crop=False)
     return text.no_commands("".join(line.replace(_TIED, " ").rstrip() + "\n" for line in buffer.getvalue().split("\n")[:-1]))
 
 
@@ -59,9 +61,13 @@ def deliver(result: Mapping[str, Any], path: str, stdout: TextIO) -> None:
 
 
 def _page(result: Mapping[str, Any], console: Console) -> Iterator[RenderableType]:
+    if "verdict" not in result:
+        yield from _pages(result, console.width)
+        return
     yield from _verdict(result, console.width)
     yield from _account(result, console.width)
     yield from _routes(result, wide=console.width >= WIDE)
+    yield from _answers(result, console.width)
     yield from _wanted(result)
     yield from _evidence(result)
 
@@ -83,12 +89,17 @@ def _rows(pairs: list[tuple[str, Text]]) -> RenderableType:
     return grid
 
 
-def _verdict(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
-    verdict = result["verdict"]
+def _head(result: Mapping[str, Any]) -> Iterator[RenderableType]:
     name, window = text.plain(result["audit"].get("name", "")), text.span(result.get("windows", {}).get("affected") or result.get("window"))
     if name or window:
         yield _text((" · ".join(part for part in (name, window) if part), "dim"))
-    yield _text((f" {view.STATUS[verdict['status']].upper()} ", _STATUS[verdict["status"]]), " ", (text.plain(view.headline(result)), "bold"))
+    badge, status = view.status(result)
+    yield _text((f" {text.plain(badge).upper()} ", _STATUS[status]), " ", (text.plain(view.headline(result)), "bold"))
+
+
+def _verdict(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    verdict = result["verdict"]
+    yield from _head(result)
     rows = [("confidence", _text(text.percent(verdict["confidence"])))]
     rows += [(fact.label.lower(), _text((text.cut(fact.text, 3 * width), "bold" if fact.label == "Decision" else ""))) for fact in view.facts(result)]
     ruled, unsettled = view.rivals(verdict)
@@ -171,7 +182,63 @@ def _wanted(result: Mapping[str, Any]) -> Iterator[RenderableType]:
     more = f"  {len(shown)} of {len(wanted)}" if len(wanted) > len(shown) else ""
     yield _text("\n", ("What would change this", "bold"), (more, "dim"))
     for want in shown:
-        yield _rows([("•", _text(text.cut(f"{want['evidence']}: {want['effect']}", 300))), ("", _text(("$ " + text.cut(want["collect"], 400), "cyan")))])
+        yield _rows([("•", _text(text.cut(f"{want['evidence']}: {want['effect']}", 300)))])
+        yield _command(want["collect"])
+
+
+def _command(collect: str) -> Text:
+    """A command in one piece, however long: it is there to be copied."""
+    from rich.text import Text
+
+    return Text("\n".join(f"     $ {text.cut(line, 1000)}" for line in collect.splitlines()), "cyan", no_wrap=True, overflow="ignore")
+
+
+def _answers(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    """Every page in a line or two, below a verdict."""
+    if found := pages.of(result):
+        yield _text("\n", ("Also answered", "bold"), ("  in full with -o report.html, or -", "dim"))
+        yield _rows([(text.cut(page.title, 24).lower(), _text(text.cut(page.answer, 3 * width))) for page in found])
+
+
+def _pages(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+    """A result that consists of its pages."""
+    yield from _head(result)
+    for i, page in enumerate(pages.of(result)):
+        if i:
+            yield _text("\n", (text.plain(page.title), "bold"), "  ", text.plain(page.answer))
+        if page.facts:
+            yield _rows([(text.cut(label, 28), _text(text.cut(view.said(cell), 3 * width))) for label, cell in page.facts])
+        for table in page.tables:
+            yield from _table(table, width)
+        for note in page.notes:
+            yield _text("\n", (text.cut(note, 6 * width), "dim"))
+    if "inventory" in result:
+        yield _text("\n", (f"Evidence: {view.quality(result)}.", "dim"))
+
+
+def _table(table: pages.Table, width: int) -> Iterator[RenderableType]:
+    """A table where its columns fit, else one paragraph for each row: nothing is squeezed away."""
+    from rich.table import Table
+
+    if not table.rows:
+        return
+    shown = [[text.cut(view.said(cell), 60) for cell in row] for row in table.rows[:TOP_ROWS]]
+    more = f"  {len(shown)} of {len(table.rows)}" if len(table.rows) > len(shown) else ""
+    yield _text("\n", (text.plain(table.title), "bold"), (more, "dim"), (f"  {text.plain(table.note)}" if table.note else "", "dim"))
+    numeric, heads = view.numeric(table), [text.plain(head) for head in table.heads]
+    widest = [max(map(len, column)) for column in zip(heads, *shown, strict=True)]
+    least = [w if right else min(w, LEAST_TEXT) for w, right in zip(widest, numeric, strict=True)]
+    if 2 + sum(least) + 2 * (len(heads) - 1) > width:
+        for first, *rest in shown:
+            yield _rows([("", _text(first))])
+            yield _rows([("", _text("  " + " · ".join(f"{head} {cell}".strip().replace(" ", _TIED) for head, cell in zip(heads[1:], rest, strict=True) if cell)))])
+        return
+    grid = Table.grid(padding=(0, 2), expand=False)
+    for w, right in zip(least, numeric, strict=True):
+        grid.add_column(justify="right" if right else "left", no_wrap=right, overflow="fold", min_width=w)
+    for i, row in enumerate([heads, *shown]):
+        grid.add_row(*(_text(("  " if j == 0 else "") + cell if i else (("  " if j == 0 else "") + cell, "dim")) for j, cell in enumerate(row)))
+    yield grid
 
 
 def _evidence(result: Mapping[str, Any]) -> Iterator[RenderableType]:

@@ -42,7 +42,7 @@ def render(result: Mapping[str, Any], *, width: int = 100, colour: bool = False)
         color_system="standard" if colour else None, highlight=False, emoji=False, markup=False, legacy_windows=False,
     )  # fmt: skip
     for part in _page(result, console):
-        console.print(part, crop=False)
+        console.print(part, soft_wrap=getattr(part, "no_wrap", None) is True)
     return text.no_commands("".join(line.replace(_TIED, " ").rstrip() + "\n" for line in buffer.getvalue().split("\n")[:-1]))
 
 
@@ -190,7 +190,7 @@ def _command(collect: str) -> Text:
     """A command in one piece, however long: it is there to be copied."""
     from rich.text import Text
 
-    return Text("\n".join(f"     $ {text.cut(line, 1000)}" for line in collect.splitlines()), "cyan", no_wrap=True, overflow="ignore")
+    return Text("\n".join(f"     $ {text.cut(line, 1000)}" for line in collect.splitlines()), "cyan", no_wrap=True)
 
 
 def _answers(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:

@@ -1,0 +1,53 @@
+"""What a comparison answers: every route and the total by several metrics, so that no difference at all is called one at most 5 % of the time.
+
+Holm's procedure runs over all deciding metrics of all routes and of the total together. “Worse” and “better” need an adjusted p of at most
+0.05 *and* a difference of at least the least practical size; “no practical difference” needs the whole interval inside it; anything else
+is “inconclusive”, with what would decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from perfaudit.comparison.shift import BETTER, DECIDING, OPEN, SAME, WORSE, Shift
+
+ALPHA = 0.05
+K = TypeVar("K")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The result for one route or the total: which metric decided, and the results of all metrics."""
+
+    result: str
+    metric: str
+    results: Mapping[str, str]
+
+
+def adjusted(questions: Sequence[Sequence[Shift]]) -> dict[int, float]:
+    """Holm-adjusted p by ``id`` of each shift. A question is asked once, of one or more shifts that must all agree: its p is the largest."""
+    from perfaudit.stats.multiple import holm
+
+    if not questions:
+        return {}
+    p = [max(s.p for s in shifts) for shifts in questions]
+    return {id(s): float(adj) for shifts, adj in zip(questions, holm(p), strict=True) for s in shifts}
+
+
+def result_of(shifts: Sequence[Shift], p: float) -> str:
+    """The result of one metric, of one or several views of it (weights) that must agree."""
+    if p <= ALPHA and all(s.practical for s in shifts) and len({s.effect > 0 for s in shifts}) == 1:
+        return WORSE if shifts[0].effect > 0 else BETTER
+    return SAME if all(s.same for s in shifts) else OPEN
+
+
+def together(results: Mapping[str, str]) -> Answer:
+    """One answer out of the results by metric: worse before better, and no practical difference only where every metric that could be told says so."""
+    for word in (WORSE, BETTER):
+        metric = next((m for m in DECIDING if results.get(m) == word), None)
+        if metric:
+            return Answer(word, metric, results)
+    deciding = [results[m] for m in DECIDING if m in results]  # what could not be asked (too few requests for a p99) is absent
+    return Answer(SAME if deciding and all(r == SAME for r in deciding) else OPEN, "", results)

@@ -1,0 +1,195 @@
+"""Good and bad events over time, out of the evidence: what every number of an objective is counted from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from perfaudit.config import Objective
+from perfaudit.errors import QueryError
+from perfaudit.evidence.store import Evidence, quote, within
+from perfaudit.model import Window, iso
+from perfaudit.slo import selector as selectors
+from perfaudit.slo.model import Indicator, Query, Slo
+
+if TYPE_CHECKING:
+    from perfaudit.slo.selector import Selector
+
+#: Seconds per bin, by the longest recording that is cut so finely: a second tells when an alert would have fired, a year stays 1 M bins.
+BINS = ((2 * 86_400, 1), (20 * 86_400, 10), (float("inf"), 30))
+#: Bins beyond this (300 years of them) are no recording.
+MOST_BINS = 3_000_000
+COMPARE = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+
+
+@dataclass
+class Events:
+    """Events per bin: ``bad`` and ``total``, shape (n,), from ``start`` (µs) in bins of ``bin_s`` seconds.
+
+    ``said`` tells a person what is counted, ``query`` counts it again with ``perfaudit query``, ``unit`` names an event.
+    """
+
+    start: int
+    bin_s: float
+    bad: Any
+    total: Any
+    said: str
+    query: str
+    unit: str = "requests"
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why the evidence cannot answer."""
+
+    text: str
+
+
+class Counter:
+    """Counts events of objectives in the outermost tier's requests and in recorded metrics, within one window."""
+
+    def __init__(self, evidence: Evidence, window: Window, condition: str = "true", services: tuple[str, ...] = ()) -> None:
+        self.evidence, self.window, self.condition, self.services = evidence, window, condition, services
+        self.bin_s = next(b for longest, b in BINS if window.seconds <= longest)
+        self.n = min(MOST_BINS, int((window.end - window.start) // (self.bin_s * 1_000_000)) + 1)
+
+    def events(self, slo: Slo) -> Events | Reason:
+        """The events of an objective, or why there are none."""
+        try:
+            return self._events(slo.indicator)
+        except QueryError as error:
+            return Reason(f"the query does not run: {error.what[:160]}")
+
+    def _events(self, indicator: Indicator) -> Events | Reason:
+        if indicator.kind in ("errors", "latency"):
+            return self._requests(indicator)
+        if indicator.kind == "ratio":
+            return self._ratio(indicator)
+        if indicator.kind == "threshold" and indicator.value is not None:
+            return self._samples(indicator.value, indicator)
+        return Reason("a ratio that was computed elsewhere tells no events; give good (or bad) and total")
+
+    # ---------------------------------------------------------------- requests
+
+    def _requests(self, indicator: Indicator) -> Events | Reason:
+        if not self.evidence.has("requests"):
+            return Reason("no requests were read: give an access log")
+        method, _, route = indicator.route.rpartition(":") if indicator.route.partition(":")[0].isupper() else ("", "", indicator.route)
+        where = [self.condition, within(self.window), *([f"route = {quote(route)}"] if route else []), *([f"method = {quote(method)}"] if method else [])]
+        if indicator.kind == "latency":
+            said, bad = f"requests{f' of {indicator.route}' if route else ''} answered in less than {indicator.bound / 1e3:g} ms", f"duration_us >= {indicator.bound:.12g}"
+            where.append("duration_us IS NOT NULL")
+        else:
+            said, bad = f"requests{f' of {indicator.route}' if route else ''} answered with a status below 500", "status >= 500"
+        return self._count(" AND ".join(w for w in where if w != "true"), bad, said, f"no request{f' of {indicator.route}' if route else ''} {'with a duration ' if indicator.kind == 'latency' else ''}lies in the window")
+
+    def _count(self, where: str, bad: str, said: str, none: str, notes: tuple[str, ...] = ()) -> Events | Reason:
+        """Requests that satisfy ``where``, per bin, and those of them that are ``bad``."""
+        width = int(self.bin_s * 1_000_000)
+        found = self.evidence.columns(
+            f"SELECT (epoch_us(time) - {self.window.start}) // {width} AS bin, count(*) AS n, count(*) FILTER ({bad}) AS bad FROM requests WHERE {where} GROUP BY 1"
+        )
+        events = self._binned(found["bin"], found["bad"], found["n"])
+        if not events[1].sum():
+            return Reason(none)
+        query = f"SELECT 1 - count(*) FILTER ({bad}) / count(*) AS share_good, count(*) FILTER ({bad}) AS bad, count(*) AS total FROM requests WHERE {where}"
+        return Events(self.window.start, self.bin_s, *events, said, query, notes=list(notes))
+
+    def _binned(self, index: Any, bad: Any, total: Any) -> tuple[Any, Any]:
+        import numpy as np
+
+        at = np.asarray(index, np.int64)
+        keep = (at >= 0) & (at < self.n)
+        return tuple(np.bincount(at[keep], np.asarray(v, np.float64)[keep], self.n)[: self.n] for v in (bad, total))  # type: ignore[return-value]
+
+    # ---------------------------------------------------------------- queries
+
+    def _ratio(self, indicator: Indicator) -> Events | Reason:
+        side = indicator.bad or indicator.good
+        if side is None or indicator.total is None:
+            return Reason("the ratio lacks a query")
+        part, whole = self._selector(side), self._selector(indicator.total)
+        if isinstance(part, Reason) or isinstance(whole, Reason):
+            return part if isinstance(part, Reason) else whole  # type: ignore[return-value]
+        word = "bad" if indicator.bad else "good"
+        said = f"{whole.text()}, of which {word}: {part.text()}"
+        if self._recorded(whole) and self._recorded(part):
+            return self._counters(part, whole, said, word == "bad")
+        if self._recorded(whole):
+            return Reason(f"{part.name} is not in the evidence, though {whole.name} is")
+        if not self.evidence.has("requests"):
+            return Reason(f"{whole.name} is not in the evidence, and no access log was read")
+        pair = [selectors.on_requests(s, self.services) for s in (part, whole)]
+        if pair[0] is None or pair[1] is None:
+            return Reason(f"{(part if pair[0] is None else whole).text()} is not in the evidence")
+        left_out = sorted({*pair[0][1], *pair[1][1]})
+        notes = [f"{whole.name} is not in the evidence: counted in the access log", *([f"left out, an access log has no such label: {', '.join(left_out)}"] if left_out else [])]
+        condition = pair[0][0] if word == "bad" else f"NOT ({pair[0][0]})"
+        where = " AND ".join(w for w in (self.condition, within(self.window), f"({pair[1][0]})" if pair[1][0] != "true" else "true") if w != "true")
+        if "duration_us" in condition:
+            where += " AND duration_us IS NOT NULL"
+        return self._count(where, condition, said, "no request lies in the window", tuple(notes))
+
+    def _selector(self, query: Query) -> Selector | Reason:
+        if query.system not in ("", "prometheus", "thanos", "mimir", "cortex", "victoriametrics"):
+            return Reason(f"a query of {query.system} cannot be evaluated from evidence: {query.text[:120]}")
+        found = selectors.parse(query.text)
+        return found or Reason(f"this query cannot be evaluated from evidence: {query.text[:160] or '(none)'}")
+
+    def _recorded(self, selector: Selector) -> bool:
+        return bool(self.evidence.one(f"SELECT count(*) FROM metrics WHERE name = {quote(selector.name)} AND {within(self.window)}")[0])
+
+    def _increments(self, selector: Selector) -> tuple[Any, str]:
+        """Increases of a counter per bin, over all series that match; a fall is a reset, after which the value itself is the increase."""
+        where = f"name = {quote(selector.name)} AND {selectors.condition(selector.matchers)} AND {within(self.window)}"
+        steps = f"SELECT time, value, lag(value) OVER (PARTITION BY labels::VARCHAR ORDER BY time) AS before FROM metrics WHERE {where} AND NOT isnan(value)"
+        added = "CASE WHEN value >= before THEN value - before ELSE value END"
+        width = int(self.bin_s * 1_000_000)
+        found = self.evidence.columns(f"SELECT (epoch_us(time) - {self.window.start}) // {width} AS bin, sum({added}) AS n FROM ({steps}) WHERE before IS NOT NULL AND isfinite(value) GROUP BY 1")
+        return self._binned(found["bin"], found["n"], found["n"])[0], f"SELECT sum({added}) FROM ({steps}) WHERE before IS NOT NULL AND isfinite(value)"
+
+    def _counters(self, part: Selector, whole: Selector, said: str, bad: bool) -> Events | Reason:
+        import numpy as np
+
+        (some, some_query), (total, total_query) = self._increments(part), self._increments(whole)
+        if not total.sum():
+            return Reason(f"{whole.text()} does not increase in the window")
+        lost = some if bad else np.maximum(total - some, 0.0)
+        notes = []
+        if (some > total + 1e-9).any():
+            notes.append(f"{part.text()} counts more than {whole.text()} at times: the two were not sampled together")
+        share = f"({some_query}) / ({total_query})"
+        return Events(self.window.start, self.bin_s, np.minimum(lost, total), total, said, f"SELECT {f'1 - {share}' if bad else share} AS share_good", "events", notes)
+
+    def _samples(self, query: Query, indicator: Indicator) -> Events | Reason:
+        """Samples of a recorded gauge as events: good while ``value op bound``."""
+        found = self._selector(query)
+        if isinstance(found, Reason):
+            return found
+        if found.counts:
+            return Reason(f"a threshold on a rate cannot be evaluated from samples: {query.text[:120]}")
+        where = f"name = {quote(found.name)} AND {selectors.condition(found.matchers)} AND {within(self.window)} AND NOT isnan(value)"
+        bad = f"NOT (value {COMPARE[indicator.op]} {indicator.bound!r})"
+        width = int(self.bin_s * 1_000_000)
+        rows = self.evidence.columns(f"SELECT (epoch_us(time) - {self.window.start}) // {width} AS bin, count(*) AS n, count(*) FILTER ({bad}) AS bad FROM metrics WHERE {where} GROUP BY 1")
+        lost, total = self._binned(rows["bin"], rows["bad"], rows["n"])
+        if not total.sum():
+            return Reason(f"{found.text()} is not in the evidence")
+        said = f"samples of {found.text()} {COMPARE[indicator.op]} {indicator.bound:g}"
+        return Events(self.window.start, self.bin_s, lost, total, said, f"SELECT 1 - count(*) FILTER ({bad}) / count(*) AS share_good FROM metrics WHERE {where}", "samples")
+
+
+def largest(evidence: Evidence, objective: Objective, window: Window | None) -> tuple[float | None, int, str]:
+    """The largest value of a metric objective's metric, how many samples there are, and the query."""
+    name, _, labels = objective.metric.partition("{")
+    pairs = tuple((k.strip(), "=", v.strip().strip('"')) for k, _, v in (p.partition("=") for p in labels.rstrip("}").split(",") if "=" in p))
+    where = " AND ".join(w for w in (f"name = {quote(name)}", selectors.condition(pairs), within(window)) if w != "true")
+    query = f"SELECT max(value) AS value, count(*) AS n FROM metrics WHERE {where}"
+    value, n = evidence.one(query)
+    return value, int(n or 0), query
+
+
+def stamp(events: Events, edge: int) -> str:
+    """RFC 3339 of the end of bin ``edge - 1``."""
+    return iso(events.start + int(edge * events.bin_s * 1_000_000))

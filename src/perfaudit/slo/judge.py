@@ -1,0 +1,161 @@
+"""Was each objective kept, what did it cost of the budget, and which alert would have told whom when?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from perfaudit.model import Measurement, iso
+from perfaudit.slo import events as counting
+from perfaudit.slo import feasibility
+from perfaudit.slo.model import Slo, shorthand
+from perfaudit.stats import budget
+from perfaudit.stats.budget import BurnAlert
+
+#: Points of a burn series that a chart gets; the largest of each group is kept.
+MOST_POINTS = 240
+#: Firings of one alert that are listed; the rest is counted.
+MOST_FIRINGS = 20
+
+
+def alerts_of(slo: Slo) -> list[BurnAlert]:
+    """The alerts of an objective: its own policy's, else the standard ones for its period."""
+    if slo.alerts:
+        return [BurnAlert(a.severity, a.factor, a.lookback_s, 0.0, a.after_s) for a in slo.alerts]
+    return list(budget.standard(slo.period_s))
+
+
+def judge(slo: Slo, counter: counting.Counter | None) -> dict[str, Any]:
+    """The row of an objective in ``result["slo"]["objectives"]``. ``counter`` is None where there is no evidence: only what can be said without."""
+    row: dict[str, Any] = {
+        "objective": slo.text, "name": slo.name, "state": "unknown", "target": slo.target, "period": {"seconds": slo.period_s} | ({"calendar": slo.calendar} if slo.calendar else {}),
+        "method": slo.method, "indicator": {"kind": slo.indicator.kind, "said": described(slo)}, "notes": list(slo.notes),
+    }  # fmt: skip
+    row |= {key: value for key, value in (("service", slo.service), ("description", slo.description), ("origin", slo.origin)) if value}
+    if slo.method != "occurrences":
+        row["slice"] = {"seconds": slo.slice_s} | ({"target": slo.slice_target} if slo.slice_target else {})
+    if slo.indicator.kind == "metric":
+        return row | (_largest(slo, counter) if counter else {"reason": "no evidence was given"})
+    found = counter.events(slo) if counter else counting.Reason("no evidence was given")
+    if isinstance(found, counting.Reason):
+        alerts = [feasibility.alert(a, slo, None) for a in alerts_of(slo)]
+        return row | {"reason": found.text, "alerts": alerts, "feasibility": feasibility.objective(slo, None, alerts)}
+    row["notes"] += found.notes
+    row["indicator"] |= {"said": found.said, "query": found.query}
+    return row | _counted(slo, found)
+
+
+def described(slo: Slo) -> str:
+    """The indicator in words, before anything was counted."""
+    i = slo.indicator
+    of = f" of {i.route}" if i.route else ""
+    side = i.bad or i.good
+    words = {
+        "errors": f"requests{of} answered with a status below 500",
+        "latency": f"requests{of} answered in less than {i.bound / 1e3:g} ms",
+        "metric": f"{i.metric} below {i.bound:g}",
+        "threshold": f"{i.value.text if i.value else 'value'} {counting.COMPARE.get(i.op, i.op)} {i.bound:g}",
+    }
+    return words.get(i.kind) or f"{'bad' if i.bad else 'good'}: {side.text if side else '?'}" + (f", of {i.total.text}" if i.total else "")
+
+
+def _largest(slo: Slo, counter: counting.Counter) -> dict[str, Any]:
+    from perfaudit.config import objective
+
+    value, n, query = counting.largest(counter.evidence, objective(slo.text), counter.window)
+    if value is None or not n:
+        return {"reason": f"{slo.indicator.metric} is not in the evidence"}
+    measured = Measurement(float(value), "", n=n, method="largest", query=query).to_json()
+    return {"state": "kept" if value < slo.indicator.bound else "broken", "measured": measured, "notes": [*slo.notes, "a bound on every sample has no budget"]}
+
+
+def _counted(slo: Slo, found: counting.Events) -> dict[str, Any]:
+    bad, total, bin_s, unit = found.bad, found.total, found.bin_s, found.unit
+    recorded_s = len(total) * bin_s
+    rate = float(total.sum()) / recorded_s
+    counted = f"{unit}, bad over all"
+    if slo.method != "occurrences":
+        bins = max(1, round(slo.slice_s / bin_s))
+        bad, total = budget.slices(bad, total, bins, slo.slice_target if slo.method == "timeslices" else None)
+        bin_s, unit = bins * bin_s, "time slices"
+        counted = f"time slices of {shorthand(bin_s)}" + ("" if slo.method == "timeslices" else ", mean of their ratios")
+    n, lost = float(total.sum()), float(bad.sum())
+    ratio = budget.error_ratio(bad, total)
+    allowed = 1 - slo.target
+    method = f"{counted}; Clopper-Pearson on {ratio.effective:,.0f} effective {unit}"
+    query = found.query if slo.method == "occurrences" else ""
+
+    def scaled(by: float, what: str, how: str = "") -> dict[str, Any]:
+        return Measurement(ratio.value * by, what, (ratio.low * by, ratio.high * by), n=round(n), method=method + how, query=query).to_json()
+
+    attained = Measurement(1 - ratio.value, f"share of {unit}", (1 - ratio.high, 1 - ratio.low), n=round(n), method=method, query=query).to_json()
+    kept = 1 - ratio.value >= slo.target - 1e-12
+    out: dict[str, Any] = {"state": "kept" if kept else "broken", "measured": attained, "attained": attained, "bad": _plain(lost), "total": _plain(n), "unit": unit}
+    if kept and n < 1 / allowed - 1e-9:
+        out |= {"state": "unknown", "reason": f"{n:,.0f} {unit} are too few: a share of {slo.target:.6g} can be told kept from {math.ceil(1 / allowed - 1e-9):,} on"}
+    out["sure"] = bool(1 - ratio.high >= slo.target if kept else 1 - ratio.low < slo.target)
+    out["budget"] = {
+        "burn": scaled(1 / allowed, "× the allowed rate"),
+        "spent": scaled(recorded_s / slo.period_s / allowed, "share of the period's budget", f"; extrapolated: the period of {shorthand(slo.period_s)} is taken to have the load of this recording"),
+        "allowed": allowed,
+    }
+    if lost:
+        out["budget"]["lasts"] = Measurement(
+            slo.period_s * allowed / ratio.value / 86_400, "days", (slo.period_s * allowed / ratio.high / 86_400, slo.period_s * allowed / ratio.low / 86_400 if ratio.low else None),
+            n=round(n), method=method + "; extrapolated: a whole budget, spent as in this recording",
+        ).to_json()  # fmt: skip
+    seen = n / recorded_s
+    rows = [_alert(slo, a, bad, total, bin_s, seen, found) for a in alerts_of(slo)]
+    return out | {
+        "alerts": rows,
+        "feasibility": feasibility.objective(slo, rate if slo.method == "occurrences" else 1 / slo.slice_s, rows),
+        "recorded": {"seconds": recorded_s, "rate_per_s": rate},
+        "series": _series(slo, rows, bad, total, bin_s, seen * bin_s, found.start),
+    }
+
+
+def _plain(count: float) -> int | float:
+    return round(count) if math.isclose(count, round(count), abs_tol=1e-6) else count
+
+
+def _alert(slo: Slo, alert: BurnAlert, bad: Any, total: Any, bin_s: float, rate: float, found: counting.Events) -> dict[str, Any]:
+    """An alert over the recording: feasible or not, when it would have fired, and the burn in its windows at the end."""
+    row = feasibility.alert(alert, slo, rate)
+    before = rate * bin_s
+    now = {}
+    for name, window in (("long", alert.long_s), ("short", alert.short_s)):
+        if not window:
+            continue
+        burn = float(budget.burn_series(bad, total, bin_s, slo.target, window, before)[-1])
+        inside = round(float(budget.sums(total, max(1, round(window / bin_s)))[-1]))
+        method = f"last {shorthand(window)} of the recording" + ("; before it, the same load without errors is assumed" if window > len(total) * bin_s else "")
+        now[name] = Measurement(None if math.isnan(burn) else burn, "× the allowed rate", n=inside, method=method).to_json()
+    row["burn_now"] = now
+    if not row["feasible"]:
+        return row | {"fired": []}
+    fired = budget.episodes(alert, bad, total, bin_s, slo.target, minimum=row["minimum_bad"], before=before)
+    row["fired"] = [_fired(e, found.start, bin_s) for e in fired[:MOST_FIRINGS]]
+    if len(fired) > MOST_FIRINGS:
+        row["fired_more"] = len(fired) - MOST_FIRINGS
+    return row
+
+
+def _fired(episode: budget.Episode, start: int, bin_s: float) -> dict[str, Any]:
+    def stamp(edge: int) -> str:
+        return iso(start + int(edge * bin_s * 1_000_000))
+
+    return {"at": stamp(episode.first), "peak": episode.peak} | ({"until": stamp(episode.last)} if episode.last is not None else {})
+
+
+def _series(slo: Slo, rows: Sequence[dict[str, Any]], bad: Any, total: Any, bin_s: float, before: float, start: int) -> dict[str, Any]:
+    """Burn in the long window of each alert, for a chart: the largest of each group of bins."""
+    group = max(1, math.ceil(len(total) / MOST_POINTS))
+    lines = []
+    for long_s in sorted({row["long_s"] for row in rows}):
+        burn = budget.burn_series(bad, total, bin_s, slo.target, long_s, before)
+        peaks = np.fmax.reduceat(burn, np.arange(0, len(burn), group))
+        lines.append({"window_s": long_s, "burn": [None if math.isnan(v) else float(f"{v:.6g}") for v in peaks]})
+    return {"start": iso(start), "interval_s": bin_s * group, "lines": lines}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from perfaudit.baseline.stream import Total, totals
+from perfaudit.evidence.naming import LOAD_GENERATOR
 from perfaudit.evidence.store import Evidence, quote
 
 #: Requests of a tier that are looked at; ±2 % at the bars below.
@@ -77,7 +78,18 @@ def find(evidence: Evidence) -> Tiers:
                 best = inside.get(inner.service)
                 if best is None or scores[inner.service, best] < score:
                     inside[inner.service] = outer.service
+        _around(found, inside)
     return Tiers(tuple(replace(t, inside=inside.get(t.service, "")) for t in found), tuple(rows))
+
+
+def _around(found: list[Tier], inside: dict[str, str]) -> None:
+    """A load generator stands around whatever logged at its time: with many requests at once, chance covers all and times do not tell."""
+    generator = next((t for t in found if t.service == LOAD_GENERATOR), None)
+    if generator is not None:
+        inside.pop(LOAD_GENERATOR, None)
+        for tier in found:
+            if tier is not generator and tier.first <= generator.last and tier.last >= generator.first:
+                inside.setdefault(tier.service, LOAD_GENERATOR)
 
 
 def _times(evidence: Evidence) -> dict[str, tuple[int, int, int]]:

@@ -199,6 +199,8 @@ def _unknown(sample: Sample, source: Source, report: Intake) -> None:
 
 def _read(bundle: Bundle, source: Source, name: str, claim: Recognised, options: ReadOptions, report: Intake) -> None:
     reader = discover()[name]
+    if hasattr(reader, "TIER"):  # a format that only one tier writes, whatever its file is called
+        options = replace(options, service=reader.TIER)
     if not options.service:
         options = replace(options, service=getattr(reader, "SERVICE", "web" if "requests" in reader.TABLES else ""))
     writer = bundle.part_writer(options.columns)

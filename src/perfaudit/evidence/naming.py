@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+#: The service of a load generator's requests: outside of every server that it asks.
+LOAD_GENERATOR = "load-generator"
+
 _DATE = r"(?:19|20)\d\d[._-]?[01]\d[._-]?[0-3]\d(?:[T._-]?[0-2]\d(?:[._-]?[0-5]\d){0,2}Z?)?"
 _ENDING = re.compile(rf"(?:\.(?:gz|zst|zstd|log|json|jsonl|ndjson|txt|csv|out|prom)|[._-](?:\d{{1,4}}|{_DATE}|1\d{{9}}))$", re.I)
 #: Words that say what kind of file it is, not whose.

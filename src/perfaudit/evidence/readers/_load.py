@@ -1,0 +1,152 @@
+"""What a load generator recorded, on its way to ``requests``, ``load_stages`` and ``load_points``.
+
+A generator's requests are requests of the tier :data:`LOAD_GENERATOR`: its times contain those of every server that it asked, so it is the
+outermost tier. Whether they may be believed is judged later (:mod:`perfaudit.baseline.load_test`). Of other metrics only one value a
+second is kept, so that memory and disk do not grow with the number of requests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from perfaudit import redact
+from perfaudit.evidence.naming import LOAD_GENERATOR
+from perfaudit.evidence.readers._rows import Rows
+from perfaudit.evidence.routes import OTHER, RouteTable, overflow_note
+
+if TYPE_CHECKING:
+    from perfaudit.evidence.readers import ReadOptions, Sink
+
+#: Intervals of ``load_stages`` are a tenth of the test, between a second and ten: short stages stay apart, a day stays small.
+LEAST_INTERVAL, MOST_INTERVAL = 1, 10
+#: Longer than any timeout of a load generator; a longer duration is a wrong unit.
+LONGEST_US = 24 * 3600 * 1_000_000
+#: Names of requests that are remembered.
+_REMEMBERED = 50_000
+#: A name that is no path is kept to this length, in characters.
+_NAME_LENGTH = 120
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"})
+_SECOND = 1_000_000
+_COLUMNS = ("time", "duration_us", "status", "method", "route", "response_bytes", "request_bytes")
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Load:
+    """One source of a load generator. Durations are µs, instants µs since the epoch."""
+
+    def __init__(self, sink: Sink, options: ReadOptions) -> None:
+        self._sink = sink
+        self._rows = Rows(sink, "requests", _COLUMNS, service=LOAD_GENERATOR)
+        self._routes = RouteTable(options.route_patterns)
+        self._names: dict[tuple[str, str], tuple[str | None, str]] = {}
+        self._origin: int | None = None
+        self._last = 0
+        self._started: dict[int, int] = {}
+        self._iterations: dict[int, int] = {}
+        self._dropped: dict[int, float] = {}
+        self._users: dict[int, int] = {}
+        self._points: dict[tuple[int | None, str, Labels], list[float]] = {}
+
+    def request(
+        self, start: int, duration: float, status: int | None, name: str, method: str = "", response_bytes: int | None = None, request_bytes: int | None = None
+    ) -> str:
+        """One request by its start; ``name`` is a URL, a path or any label. "" or the reason why it is no row."""
+        if not 0 <= duration <= LONGEST_US:  # also NaN
+            return "duration is negative, not a number, or longer than a day"
+        found = self._names.get((method, name))
+        if found is None:
+            if len(self._names) >= _REMEMBERED:
+                self._names.clear()
+            found = self._names[method, name] = self.named(name, method)
+        self._rows.add(start, int(duration), status, *found, response_bytes, request_bytes)
+        second = self._second(start)
+        self._started[second] = self._started.get(second, 0) + 1
+        return ""
+
+    def _second(self, time: int) -> int:
+        """The second of the test: counted from the first instant that is told, so that no second but the last is cut."""
+        if self._origin is None:
+            self._origin = time
+        self._last = max(self._last, time)
+        return (time - self._origin) // _SECOND
+
+    def named(self, name: str, method: str = "") -> tuple[str | None, str]:
+        """``(method, route)`` of a request's name: a URL or path becomes a route, any other label stays, without what is secret."""
+        head, _, rest = name.partition(" ")
+        if not method and head in _METHODS and rest:
+            method, name = head, rest
+        method = method.upper() if method.upper() in _METHODS else ""
+        if name.startswith("/") or "://" in name[:12]:
+            return method or None, self._routes.values[self._routes.code(name)]
+        return method or None, redact.note(redact.value("name", name))[:_NAME_LENGTH].strip() or OTHER
+
+    def iteration(self, start: int) -> None:
+        """A run of the script began: what arrives, where a script makes several requests."""
+        second = self._second(start)
+        self._iterations[second] = self._iterations.get(second, 0) + 1
+
+    def dropped(self, time: int, n: float) -> None:
+        """Iterations that were due and not started."""
+        second = self._second(time)
+        self._dropped[second] = self._dropped.get(second, 0.0) + n
+
+    def users(self, time: int, n: float) -> None:
+        """Virtual users at an instant; the most of each second is kept."""
+        second = self._second(time)
+        self._users[second] = max(self._users.get(second, 0), int(n))
+        self.point(time, "virtual_users", n, most=True)
+
+    def point(self, time: int | None, name: str, value: float, labels: Labels = (), *, most: bool = False, mean: bool = False) -> None:
+        """A value of a metric; those of a second are summed, or their largest or mean is kept. ``time`` is None for a whole test."""
+        if not math.isfinite(value):
+            return
+        key = (None if time is None else time // _SECOND, name, labels)
+        held = self._points.setdefault(key, [0.0, 0.0, float(mean)])
+        held[0] = max(held[0], value) if most and held[1] else held[0] + value
+        held[1] += 1
+
+    def stage(self, time: int | None, seconds: float | None, *, target: float | None = None, achieved: float | None = None, dropped: int | None = None, users: int | None = None) -> None:
+        """One row of ``load_stages``, where the tool tells stages itself."""
+        known = {"time": time, "duration_us": None if seconds is None else round(seconds * 1e6), "target_per_s": target, "achieved_per_s": achieved, "dropped": dropped, "virtual_users": users}
+        self._sink.write("load_stages", {name: [value] for name, value in known.items()}, 1)
+
+    def finish(self) -> None:
+        """Hand over what is gathered."""
+        self._rows.flush()
+        if self._routes.overflowed:
+            self._sink.note(overflow_note())
+        self._write_stages()
+        rows = Rows(self._sink, "load_points", ("time", "name", "labels", "value"))
+        for (second, name, labels), (total, n, mean) in self._points.items():
+            rows.add(None if second is None else second * _SECOND, name, dict(labels), total / n if mean else total)
+        rows.flush()
+        self._points = {}
+
+    def _write_stages(self) -> None:
+        arrivals = self._iterations or self._started
+        if not arrivals or self._origin is None:
+            return
+        rows = Rows(self._sink, "load_stages", ("time", "duration_us", "target_per_s", "achieved_per_s", "dropped", "virtual_users"))
+        first, end = min(arrivals), max(arrivals) + 1
+        step = min(MOST_INTERVAL, max(LEAST_INTERVAL, (end - first) // 10))
+        began, lost = _by(arrivals, first, step, sum), _by(self._dropped, first, step, sum)
+        users = _by(self._users, first, step, max)
+        for i in range(-(-(end - first) // step)):
+            start = self._origin + (first + i * step) * _SECOND
+            stop = min(start + step * _SECOND, max(self._last, start + 1))
+            seconds, n, gone = (stop - start) / 1e6, began.get(i, 0), round(lost.get(i, 0))
+            if seconds < step / 2 and i:  # the last moment of a test is no stage
+                continue
+            rows.add(start, stop - start, (n + gone) / seconds if self._dropped else None, n / seconds, gone if self._dropped else None, users.get(i))
+        rows.flush()
+
+
+def _by(held: Mapping[int, float], first: int, step: int, how: Callable[[list[float]], float]) -> dict[int, int]:
+    """What was counted by the second, by the step."""
+    groups: dict[int, list[float]] = {}
+    for second, value in held.items():
+        groups.setdefault((second - first) // step, []).append(value)
+    return {i: int(how(values)) for i, values in groups.items()}

@@ -20,7 +20,7 @@ from perfaudit.errors import ConfigError, UsageError
 #: section → key → type: everything that a file may hold.
 KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "problem": {"name": str, "question": str, "symptom": str, "flow": str, "scope": list, "since": str, "until": str, "success": list},
-    "objectives": {"objectives": list},
+    "objectives": {"objectives": list, "period": str},
     "reading": {"log_format": str, "route_patterns": list, "timezone": (str, dict), "service": str, "keep_addresses": bool},
     "costs": {"currency": str, "per_hour": (int, float, dict)},
 }

@@ -246,14 +246,17 @@ _ALL = (
         "detail string: further text, keys that were not known, files of a commit",
     ),
     _table(
-        "load_stages", "a stage of a load test", "k6, Locust, JMeter, Vegeta, wrk2",
-        "time time: start", "duration_us int µs: length", "target_per_s float 1/s: planned arrivals",
-        "achieved_per_s float 1/s: achieved arrivals", "dropped int: iterations that were not started",
-        "virtual_users int: largest number of virtual users",
+        "load_stages", "a stage of a load test, or an interval of one where the tool does not tell stages",
+        "k6, Locust, JMeter, Gatling, Vegeta, wrk, wrk2, HdrHistogram logs",
+        "time time: start; null where the tool tells only totals", "duration_us int µs: length", "target_per_s float 1/s: planned arrivals, where known",
+        "achieved_per_s float 1/s: arrivals (iterations, where a script makes several requests)", "dropped int: iterations that were due and not started, where known",
+        "virtual_users int: largest number of virtual users", "test symbol: the test: name of its result file",
     ),
     _table(
-        "load_points", "a measurement of a load test", "k6, Locust, JMeter, Vegeta, wrk2",
-        "time time: when", "name symbol: metric", "labels labels: tags", "value float: value",
+        "load_points", "a metric of a load test in a second (single requests are rows of requests, service load-generator)",
+        "k6, Locust, JMeter, Gatling, Vegeta, wrk, wrk2, HdrHistogram text and logs",
+        "time time: start of the second; null where the tool tells only totals", "name symbol: metric: virtual_users, duration_us (stat p50 … max, as the tool tells), duration_bucket, threshold, …",
+        "labels labels: stat, route, method, value_us, metric, …", "value float: value: a sum, or the mean of a rate, or the largest of a gauge", "test symbol: the test: name of its result file",
     ),
     _table(
         "costs", "a charge of a period for a service", "FOCUS CSV, plain CSV",

@@ -141,7 +141,8 @@ def read(one: Source, keys: list[Key], step: int) -> Arm:
     bins = int((one.window.end - 1) // length - first + 1)
     stream = Stream(one.evidence, one.where(), list(one.totals.values()))
     number = stream.numbered({k: i for i, k in enumerate(keys)}, len(keys))
-    count, errors = np.zeros((len(keys) + 1) * bins, np.int64), np.zeros((len(keys) + 1) * bins, np.int64)
+    count: Any = np.zeros((len(keys) + 1) * bins, np.int64)
+    errors: Any = np.zeros_like(count)
     exact = one.requests <= EXACT
     codes, ns = [], []
     for time, duration, status, method, route in stream.batches():

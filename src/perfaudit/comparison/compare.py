@@ -12,8 +12,8 @@ from perfaudit.baseline.windows import RELEVANT
 from perfaudit.comparison import load as loads
 from perfaudit.comparison.arms import Arm
 from perfaudit.comparison.decide import Answer, adjusted, result_of, together
-from perfaudit.comparison.sample import LEAST_COSINES, Sample
-from perfaudit.comparison.shift import BETTER, METRICS, NAMES, OPEN, QUANTILES, SAME, WORSE, Least, Shift
+from perfaudit.comparison.sample import Sample
+from perfaudit.comparison.shift import BETTER, DECIDING, METRICS, NAMES, OPEN, QUANTILES, SAME, WORSE, Least, Shift
 from perfaudit.model import Measurement, iso
 from perfaudit.stats.percentile import wilson
 
@@ -21,6 +21,8 @@ from perfaudit.stats.percentile import wilson
 PER_BIN = 2
 #: Fewer requests than this of a route say nothing (as in the account of time).
 LEAST_REQUESTS = 20
+#: Time bins without which nothing can be said of autocorrelation.
+LEAST_BINS = 8
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,13 @@ def pooled(a: Arm, b: Arm, found: Sequence[Pair]) -> tuple[Sample, Sample]:
 
 
 def askable(a: Sample, b: Sample) -> list[str]:
-    """The metrics for which both samples can have a finite interval: enough requests over enough time bins."""
-    if min(a.bins, b.bins) < 2 * LEAST_COSINES or min(a.requests, b.requests) < LEAST_REQUESTS:
+    """The metrics for which both samples can have a finite interval: enough requests over enough time bins; errors where there is one."""
+    if min(a.bins, b.bins) < LEAST_BINS or min(a.requests, b.requests) < LEAST_REQUESTS:
         return []
     n = min(a.n, b.n)
-    told = [m for m in METRICS if m == "errors" or (n >= LEAST_REQUESTS if m == "typical" else n >= needed(QUANTILES[m]))]
-    return told if sum(p.errors.sum() for s in (a, b) for p in s.parts) or n < LEAST_REQUESTS else [*(m for m in told if m != "errors"), "errors"]
+    failed = any(p.errors.any() for s in (a, b) for p in s.parts)
+    least = {"typical": LEAST_REQUESTS} | {name: needed(q) for name, q in QUANTILES.items()}
+    return [m for m in METRICS if (failed if m == "errors" else n >= least[m])]
 
 
 def needed(q: float) -> int:
@@ -117,10 +120,9 @@ def compare(a: Arm, b: Arm, keys: Sequence[Key], least: Least, *, concurrent: bo
     if found:
         (aa, ba), (ab, bb) = totals(a, b, found)
         total = {m: (Shift(m, aa, ba, least, concurrent), Shift(m, ab, bb, least, concurrent)) for m in askable(aa, ba)}
-    deciding = lambda by: [m for m in by if m != "p50"]  # noqa: E731
-    questions: list[tuple[Key | None, str, tuple[Shift, ...]]] = [(None, m, total[m]) for m in deciding(total)]
+    questions: list[tuple[Key | None, str, tuple[Shift, ...]]] = [(None, m, total[m]) for m in DECIDING if m in total]
     if len(found) > 1 or not total:
-        questions += [(k, m, (by[m],)) for k, by in routes.items() for m in deciding(by)]
+        questions += [(k, m, (by[m],)) for k, by in routes.items() for m in DECIDING if m in by]
     p = adjusted([shifts for _, _, shifts in questions])
     results: dict[Key | None, dict[str, str]] = {}
     for key, metric, shifts in questions:
@@ -148,7 +150,7 @@ def part(compared: Compared, kind: str, only: Mapping[str, Iterable[Key]], notes
         "mix": _mix(compared),
         "load": load,
         "only_in": {arm: [{"method": m or "-", "route": r or "(unreadable)"} for m, r in sorted(keys)] for arm, keys in only.items()},
-        "error_rate": {"alpha": 0.05, "questions": len({id(s) for s in compared.adjusted}) and _asked(compared), "method": "Holm over all metrics of all routes and of the total"},
+        "error_rate": {"alpha": 0.05, "questions": _asked(compared), "method": "Holm over all metrics of all routes and of the total"},
         "notes": list(notes),
     }
     out["summary"] = summary(compared, load)

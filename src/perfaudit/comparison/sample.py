@@ -1,8 +1,8 @@
 """A sample of requests in time bins, of one route or of several with fixed weights, and what can be estimated from it.
 
 Weights make direct standardisation (Keiding & Clayton 2014): with the same weights in both arms a change of mix is no change of the
-figures. Every estimate comes with its influence per time bin, so that autocorrelation widens its interval: the long-run variance by equally
-weighted cosines, whose few degrees of freedom are told (Lazarus, Lewis, Stock & Watson 2018).
+figures. Every estimate comes with its influence per time bin, so that autocorrelation widens its interval
+(:mod:`perfaudit.stats.lowfrequency`).
 """
 
 from __future__ import annotations
@@ -11,31 +11,30 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from perfaudit.comparison.arms import Part
+from perfaudit.stats.lowfrequency import LEAST, Uncertainty, constant, mean_uncertainty
 from perfaudit.stats.percentile import rank_bounds
-
-#: Cosines as a share of n^(2/3): 0.4 (Lazarus et al. 2018, eq. 3); at least 4, so that a level of 95 % stays within 2.8 standard errors.
-COSINES, LEAST_COSINES = 0.4, 4
-
-
-class Spread(NamedTuple):
-    """The variance of an estimate that respects autocorrelation, the one that does not, and the degrees of freedom of the first."""
-
-    variance: float
-    plain: float
-    freedom: float
 
 
 class Estimate(NamedTuple):
-    """A figure, its interval at the level that was asked for (an end is None without a finite bound), and its spread."""
+    """A figure and its interval at the level that was asked for; an end is None without a finite bound."""
 
     value: float
     low: float | None
     high: float | None
+
+
+class Mean(NamedTuple):
+    """A weighted mean, its influence per time bin, shape (bins,), and its variance if requests were independent."""
+
+    value: float
+    influence: Any
+    plain: float
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,8 @@ class Sample:
     def _counts(self, series: Any) -> Any:
         return np.bincount(np.arange(len(series)) // self.size, series, self.bins)
 
-    def mean_influence(self, values: Sequence[Any]) -> tuple[float, Any, float]:
-        """Weighted mean over routes of one value per cell, its influence per bin, shape (bins,), and its variance if requests were independent."""
+    def mean(self, values: Sequence[Any]) -> Mean:
+        """The weighted mean over routes of one value per cell."""
         mean, influence, plain = 0.0, np.zeros(self.bins), 0.0
         for part, weight, x in zip(self.parts, self.weights, values, strict=True):
             n = part.durations
@@ -91,14 +90,20 @@ class Sample:
             mean += weight * own
             influence += weight * self.bins / n * self._per_bin(part, part.n * (x - own))
             plain += weight**2 * float(part.n @ (x - own) ** 2) / n / max(1, n - 1)
-        return mean, influence, plain
+        return Mean(mean, influence, plain)
 
-    def above(self, bound: float) -> tuple[float, Any, float]:
-        """The weighted share of durations above ``bound`` (µs), with influence and plain variance as :meth:`mean_influence`."""
-        return self.mean_influence([(p.value > bound).astype(np.float64) for p in self.parts])
+    @cached_property
+    def log_mean(self) -> Mean:
+        """The mean of the logarithm of the durations in µs; below a microsecond counts as one."""
+        return self.mean([np.log(np.maximum(p.value, 1)) for p in self.parts])
 
-    def failed(self) -> tuple[float, Any, float]:
-        """The weighted error ratio, with influence and plain variance; requests without a duration count too."""
+    def above(self, bound: float) -> Mean:
+        """The weighted share of durations above ``bound`` (µs)."""
+        return self.mean([(p.value > bound).astype(np.float64) for p in self.parts])
+
+    @cached_property
+    def failed(self) -> Mean:
+        """The weighted error ratio; requests without a duration count too."""
         mean, influence, plain = 0.0, np.zeros(self.bins), 0.0
         for part, weight in zip(self.parts, self.weights, strict=True):
             n = part.requests
@@ -108,60 +113,54 @@ class Sample:
             mean += weight * own
             influence += weight * self.bins / n * self._counts(part.errors - own * part.count)
             plain += weight**2 * own * (1 - own) / n
-        return mean, influence, plain
+        return Mean(mean, influence, plain)
+
+    @cached_property
+    def _tails(self) -> dict[float, tuple[float, Mean, Uncertainty]]:
+        return {}
+
+    def tail(self, q: float) -> tuple[float, Mean, Uncertainty]:
+        """The ``q``-quantile, the share of durations above it, and the error of that share."""
+        if q not in self._tails:
+            value = self.quantile(q)
+            share = self.above(value)
+            self._tails[q] = value, share, uncertainty(share.influence)
+        return self._tails[q]
 
     def percentile(self, q: float, level: float) -> Estimate:
         """The ``q``-quantile in µs with the order-statistic interval on the effective sample size."""
-        value = self.quantile(q)
-        n = _effective(*self.above(value), self.n, level)
+        value, share, error = self.tail(q)
+        n = effective(share, error, self.n, level)
         low, high = rank_bounds(n, q, level)
         return Estimate(value, None if low is None else self.quantile(low / n), None if high is None else self.quantile(high / n))
 
-    def tail_influence(self, q: float) -> Any:
-        """Influence per bin of the share above the ``q``-quantile, shape (bins,)."""
-        return self.above(self.quantile(q))[1]
-
     def error_ratio(self, level: float) -> Estimate:
         """The weighted error ratio with a Wilson interval on the effective sample size."""
-        share, influence, plain = self.failed()
-        n = _effective(share, influence, plain, self.requests, level)
-        low, high = _wilson(share, n, level)
-        return Estimate(share, low, high)
+        share = self.failed
+        low, high = _wilson(share.value, effective(share, uncertainty(share.influence), self.requests, level), level)
+        return Estimate(share.value, low, high)
 
 
-def _effective(share: float, influence: Any, plain: float, n: int, level: float) -> int:
-    """Independent requests that would tell a share as well as these do, never more than there are; few degrees of freedom cost some."""
-    if not 0 < share < 1:
+def uncertainty(*influences: Any) -> Uncertainty:
+    """The error of an estimate from its influence per bin, shape (bins,), in each independent arm; none for fewer than four bins."""
+    return mean_uncertainty(*(x for x in influences if len(x) >= LEAST and not constant(x)))
+
+
+def effective(share: Mean, error: Uncertainty, n: int, level: float) -> int:
+    """Independent requests that would tell a share as well at ``level`` as these do, never more than there are."""
+    half = error.half(level)
+    if not 0 < share.value < 1 or half <= 0:
         return n
-    spread = spread_of(influence, plain)
-    return max(1, min(n, int(share * (1 - share) / (spread.variance * (student(level, spread.freedom) / student(level, math.inf)) ** 2) + 1e-9)))
+    return max(1, min(n, int(share.value * (1 - share.value) * (normal(level) / half) ** 2 + 1e-9)))
 
 
 def _wilson(share: float, n: int, level: float) -> tuple[float, float]:
     """Wilson (1927) for a share of an effective sample size: no count need be whole."""
-    z = student(level, math.inf)
+    z = normal(level)
     centre, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, (centre - half) / (1 + z * z / n)), min(1.0, (centre + half) / (1 + z * z / n))
 
 
-def spread_of(influence: Any, plain: float) -> Spread:
-    """The variance of an estimate from its influence per bin, shape (bins,), never below ``plain``."""
-    n = len(influence)
-    cosines = max(LEAST_COSINES, round(COSINES * n ** (2 / 3)))
-    if n < 2 * cosines:
-        return Spread(plain, plain, math.inf)
-    at = np.arange(n) + 0.5
-    waves = np.cos(np.pi * np.outer(np.arange(1, cosines + 1), at) / n) * math.sqrt(2 / n)
-    long_run = float(np.mean((waves @ influence) ** 2)) / n
-    return Spread(max(long_run, plain), plain, cosines) if long_run > plain else Spread(plain, plain, math.inf)
-
-
-def student(level: float, freedom: float) -> float:
-    """The two-sided critical value of Student's t (normal for infinite ``freedom``)."""
-    if math.isinf(freedom):
-        from statistics import NormalDist
-
-        return NormalDist().inv_cdf(0.5 + level / 2)
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.5 + level / 2))
+def normal(level: float) -> float:
+    """The two-sided critical value of the normal distribution."""
+    return NormalDist().inv_cdf(0.5 + level / 2)

@@ -1,6 +1,7 @@
 """By how much does B differ from A, is that real, and does it matter? One metric of two samples at a time.
 
 Percentiles and error ratios: the interval of the difference from both intervals (MOVER, Zou & Donner 2008), on the log scale for durations.
+Typical durations: the geometric mean, whose log is a mean.
 Arms that run at the same time share their load: what their time bins have in common is taken out (MOVER with correlation, Zou 2008).
 """
 
@@ -10,12 +11,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from perfaudit.comparison.sample import Estimate, Sample, spread_of, student
+from perfaudit.comparison.sample import Estimate, Sample, normal, uncertainty
 from perfaudit.model import Measurement
+from perfaudit.stats.lowfrequency import Uncertainty
 
 WORSE, BETTER, SAME, OPEN = "worse", "better", "no practical difference", "inconclusive"
 #: The chance of finding a difference of the stated size, for sample sizes (Cohen 1988).
@@ -67,25 +68,18 @@ class Shift:
         return {}
 
     @cached_property
-    def _logs(self) -> tuple[Any, Any]:
-        return self.a.mean_influence(_logs(self.a)), self.b.mean_influence(_logs(self.b))
+    def _typical_error(self) -> Uncertainty:
+        a, b = self.a.log_mean.influence, self.b.log_mean.influence
+        return uncertainty(b - a) if self.together else uncertainty(a, b)
 
-    @cached_property
-    def _typical_error(self) -> tuple[float, float]:
-        """Standard error of the log ratio of the typical durations, and its degrees of freedom."""
-        (_, ia, va), (_, ib, vb) = self._logs
-        if self.together:
-            paired = spread_of(ib - ia, 0.0)
-            return math.sqrt(paired.variance), paired.freedom
-        a, b = spread_of(ia, va), spread_of(ib, vb)
-        total = a.variance + b.variance
-        freedom = total**2 / (a.variance**2 / a.freedom + b.variance**2 / b.freedom) if total > 0 and not (math.isinf(a.freedom) and math.isinf(b.freedom)) else math.inf
-        return math.sqrt(total), freedom
+    @property
+    def _independent_error(self) -> float:
+        """Standard error of the log ratio if requests were independent: no interval is narrower, unless the arms are paired."""
+        return 0.0 if self.together else math.sqrt(self.a.log_mean.plain + self.b.log_mean.plain)
 
     def _typical(self, level: float) -> tuple[float, float | None, float | None]:
-        effect = self._logs[1][0] - self._logs[0][0]
-        error, freedom = self._typical_error
-        half = student(level, freedom) * error
+        effect = self.b.log_mean.value - self.a.log_mean.value
+        half = max(self._typical_error.half(level), normal(level) * self._independent_error)
         return effect, effect - half, effect + half
 
     def _mover(self, level: float) -> tuple[float, float | None, float | None]:
@@ -101,9 +95,9 @@ class Shift:
         """The metric in A and in B with their own intervals; µs or a share."""
         if self.metric == "typical":
             out = []
-            for mean, influence, plain in self._logs:
-                spread = spread_of(influence, plain)
-                half = student(level, spread.freedom) * math.sqrt(spread.variance)
+            for sample in (self.a, self.b):
+                mean, influence, plain = sample.log_mean
+                half = max(uncertainty(influence).half(level), normal(level) * math.sqrt(plain))
                 out.append(Estimate(math.exp(mean), math.exp(mean - half), math.exp(mean + half)))
             return out[0], out[1]
         get: Callable[[Sample], Estimate] = (lambda s: s.error_ratio(level)) if self.metric == "errors" else (lambda s: s.percentile(QUANTILES[self.metric], level))
@@ -114,7 +108,7 @@ class Shift:
         """Correlation of both estimates over the shared time bins, its lower one-standard-error end, at least 0; 0 for arms that follow each other."""
         if not self.together or self.metric == "errors":
             return 0.0
-        x, y = (s.tail_influence(QUANTILES[self.metric]) for s in (self.a, self.b))
+        x, y = (s.tail(QUANTILES[self.metric])[1].influence for s in (self.a, self.b))
         if len(x) < 8 or not x.any() or not y.any():
             return 0.0
         r = float(x @ y) / math.sqrt(float(x @ x) * float(y @ y))
@@ -124,20 +118,25 @@ class Shift:
 
     @cached_property
     def p(self) -> float:
-        """The smallest 1 − level at which the interval leaves 0 out (by bisection); 1.0 when no interval does."""
-        if not self._excludes(0.5):
-            return 1.0
-        low, high = 1e-9, 0.5
-        if self._excludes(1 - low):
-            return low
-        for _ in range(24):
-            middle = math.sqrt(low * high)
-            low, high = (low, middle) if self._excludes(1 - middle) else (middle, high)
-        return high
+        """The two-sided p-value of no difference at all.
 
-    def _excludes(self, level: float) -> bool:
-        effect, low, high = self.interval(level)
-        return (low is not None and low > 0 and effect > 0) or (high is not None and high < 0 and effect < 0)
+        Percentiles are tested by the shares of both arms above their common percentile, which needs no density and no large sample; the
+        larger of the p-values with and without regard to autocorrelation counts.
+        """
+        if self.metric == "typical":
+            return max(self._typical_error.tail(abs(self.effect)), _tail(self.effect, self._independent_error))
+        if self.metric == "errors":
+            a, b, n = self.a.failed, self.b.failed, (self.a.requests, self.b.requests)
+        else:
+            bound = _common(self.a, self.b, QUANTILES[self.metric])
+            a, b, n = self.a.above(bound), self.b.above(bound), (self.a.n, self.b.n)
+        difference = b.value - a.value
+        error = uncertainty(b.influence - a.influence) if self.together and self.metric != "errors" else uncertainty(a.influence, b.influence)
+        if len(self.a.parts) == 1:
+            plain = exact(round(a.value * n[0]), n[0], round(b.value * n[1]), n[1])
+        else:
+            plain = _tail(difference, math.sqrt(a.plain + b.plain))
+        return max(plain if not self.together or self.metric == "errors" else 0.0, error.tail(abs(difference)))
 
     @cached_property
     def bound(self) -> float:
@@ -164,7 +163,7 @@ class Shift:
         ends = [abs(e - effect) for e in (low, high) if e is not None]
         if not ends:
             return None
-        return max(ends) * (1 + student(2 * POWER - 1, math.inf) / student(0.95, math.inf))
+        return max(ends) * (1 + normal(2 * POWER - 1) / normal(0.95))
 
     @cached_property
     def times_longer(self) -> float | None:
@@ -182,8 +181,31 @@ class Shift:
         return Measurement(ratio[0], "share of A", (ratio[1], ratio[2]), level, n, method or said + (", paired in time" if self.together else ""))
 
 
-def _logs(sample: Sample) -> list[Any]:
-    return [np.log(np.maximum(p.value, 1)) for p in sample.parts]
+def exact(ka: int, na: int, kb: int, nb: int) -> float:
+    """Two-sided p-value of equal shares ka/na and kb/nb: Fisher's exact test, twice the smaller tail."""
+    k = ka + kb
+    low, high = max(0, k - na), min(k, nb)
+    at = np.arange(low, high + 1)
+    from scipy.special import gammaln
+
+    weight = -(gammaln(at + 1) + gammaln(nb - at + 1) + gammaln(k - at + 1) + gammaln(na - k + at + 1))
+    weight = np.exp(weight - weight.max())
+    below = np.cumsum(weight) / weight.sum()
+    mine = kb - low
+    return float(min(1.0, 2 * min(below[mine], 1 - below[mine] + weight[mine] / weight.sum())))
+
+
+def _common(a: Sample, b: Sample, q: float) -> float:
+    """The ``q``-quantile of both samples together, each with half the weight (µs)."""
+    half = Sample((*a.parts, *b.parts), tuple(w / 2 for s in (a, b) for w in s.weights))
+    return half.quantile(q)
+
+
+def _tail(distance: float, error: float) -> float:
+    """Two-sided normal p-value; 0 where the figure has no error at all."""
+    if error <= 0:
+        return 1.0 if distance == 0 else 0.0
+    return math.erfc(abs(distance) / error / math.sqrt(2))
 
 
 def _log(e: Estimate) -> Estimate:

@@ -1,64 +1,27 @@
-"""Two arms compared: better, worse, no practical difference, or inconclusive with the n that would decide.
+"""Two arms compared on series of interval values in time order: one after the other, together, or judged on location and tail.
 
-``a`` is the control (before), ``b`` the experiment (after); effect = b − a. The rule, everywhere:
-
-- ``worse`` or ``better``: the interval excludes 0 (the difference is there) *and* the estimate is at least ``least`` (it matters). Asking
-  the whole interval to lie beyond ``least`` would find an effect of twice its size no better than by chance; asking only for an
-  interval without 0 would call trifles in long recordings. Where nothing changed, at most 1 − level are called.
-- ``no practical difference``: the whole interval lies within ± ``least``.
-- ``inconclusive`` otherwise, with the effect that would have been called in 80 % of cases (``mde``) and the n per arm at which arms that are
-  alike would be called so in 80 % (``needed``); an effect of 1.3 × ``least`` is then called as often.
-
-Intervals hold for autocorrelated series: :mod:`perfaudit.stats.lowfrequency`.
+The words of the answer and the rule behind them are those of :mod:`perfaudit.stats.decision`; intervals hold for autocorrelated series
+(:mod:`perfaudit.stats.lowfrequency`). Quantiles of requests are compared by :mod:`perfaudit.stats.quantiles`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perfaudit.stats.lowfrequency import LEAST, Uncertainty, constant, mean_uncertainty
+from perfaudit.stats.decision import Comparison, Question, Scale, Worse, decide, least_times, missing, practical, too_little, values_of
+from perfaudit.stats.lowfrequency import constant, mean_uncertainty
+
+__all__ = ["Comparison", "judge", "paired", "two_sample"]
 
 Floats = NDArray[np.float64]
-Result = Literal["better", "worse", "no practical difference", "inconclusive"]
-Scale = Literal["difference", "ratio"]
-Worse = Literal["higher", "lower"]
 
-POWER = 0.8
-#: Values beyond this overflow when squared; no duration, size or count comes near.
-LARGEST = 1e150
-#: With ``needed`` beyond this many times what is there, more of the same is no advice.
-LONGEST = 1e6
 METHOD = "difference of means, low-frequency t mixture"
 PAIRED = "mean of paired differences, low-frequency t mixture"
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One question answered. ``effect``, ``low``, ``high``, ``mde`` in ``unit``: "difference" in the values' unit, or "relative change" (0.03 is +3 %).
-
-    ``n_a``, ``n_b``: values used. ``needed``: n per arm that would decide. ``reason``: why inconclusive, or what to know of the answer.
-    ``why``: "location" or "tail" where :func:`perfaudit.stats.judge.judge` says which. ``p``: two-sided p value of no difference.
-    """
-
-    result: Result
-    effect: float | None
-    low: float | None
-    high: float | None
-    level: float
-    n_a: int
-    n_b: int
-    mde: float | None = None
-    needed: int | None = None
-    method: str = METHOD
-    reason: str = ""
-    why: str = ""
-    unit: str = "difference"
-    p: float | None = None
 
 
 def two_sample(a: Any, b: Any, *, least: float, level: float = 0.95, worse: Worse = "higher", scale: Scale = "difference") -> Comparison:
@@ -67,10 +30,10 @@ def two_sample(a: Any, b: Any, *, least: float, level: float = 0.95, worse: Wors
     ``scale="ratio"`` compares geometric means (positive values; ``least`` 0.05 is ± 5 %), "difference" the means as they are (or of logs).
     Missing values (NaN) are left out and told. Raises ``ValueError`` naming the argument for infinities and, in a ratio, negative values.
     """
-    least = _least(least, scale)
-    (x, lost_a), (y, lost_b) = _values(a, "a", scale), _values(b, "b", scale)
-    asked = _Question(least, level, worse, scale, METHOD, (len(x), len(y)), _missing(lost_a + lost_b))
-    refused = _too_little(x, y, scale)
+    least = practical(least, scale)
+    (x, lost_a), (y, lost_b) = values_of(a, "a", scale), values_of(b, "b", scale)
+    asked = Question(least, level, worse, scale, METHOD, (len(x), len(y)), missing(lost_a + lost_b))
+    refused = too_little(x, y, scale)
     if refused:
         return asked.refuse(refused)
     if constant(x) and constant(y):
@@ -83,16 +46,16 @@ def paired(a: Any, b: Any, *, least: float, level: float = 0.95, worse: Worse = 
 
     Pairs with a missing value are left out. Raises ``ValueError`` as :func:`two_sample` does, and for arms of different lengths.
     """
-    least = _least(least, scale)
+    least = practical(least, scale)
     x, y = np.asarray(a, np.float64).ravel(), np.asarray(b, np.float64).ravel()
     if len(x) != len(y):
         raise ValueError(f"a and b: {len(x)} and {len(y)} values cannot be paired")
     kept = ~(np.isnan(x) | np.isnan(y))
-    (u, _), (v, _) = _values(x[kept], "a", scale), _values(y[kept], "b", scale)
-    asked = _Question(least, level, worse, scale, PAIRED, (len(u), len(v)), _missing(len(x) - int(kept.sum())))
+    (u, _), (v, _) = values_of(x[kept], "a", scale), values_of(y[kept], "b", scale)
+    asked = Question(least, level, worse, scale, PAIRED, (len(u), len(v)), missing(len(x) - int(kept.sum())))
     if len(x) and not len(u):
         return asked.refuse("the arms have no interval in common")
-    refused = _too_little(u, v, scale)
+    refused = too_little(u, v, scale)
     if refused:
         return asked.refuse(refused)
     difference = v - u
@@ -101,103 +64,179 @@ def paired(a: Any, b: Any, *, least: float, level: float = 0.95, worse: Worse = 
     return asked.answer(float(difference.mean()), mean_uncertainty(difference))
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What was asked, on the working scale: logs for a ratio."""
-
-    least: float
-    level: float
-    worse: Worse
-    scale: Scale
-    method: str
-    n: tuple[int, int]
-    note: str
-
-    def refuse(self, reason: str, effect: float | None = None) -> Comparison:
-        shown = None if effect is None else shown_as(effect, self.scale)
-        return Comparison("inconclusive", shown, None, None, self.level, *self.n, method=self.method, reason=reason, unit=unit_of(self.scale))
-
-    def answer(self, effect: float, error: Uncertainty) -> Comparison:
-        half = error.half(self.level)
-        result, reason = decide(effect, effect - half, effect + half, self.least, self.worse)
-        bounds = [shown_as(x, self.scale) for x in (effect, effect - half, effect + half)]
-        found = Comparison(
-            result, bounds[0], bounds[1], bounds[2], self.level, *self.n, method=self.method, reason="; ".join(filter(None, (reason, self.note))), unit=unit_of(self.scale), p=error.tail(effect)
-        )
-        mde = max(half, self.least) + error.half(2 * POWER - 1)
-        found = replace(found, mde=shown_as(mde, self.scale))
-        return replace(found, needed=_needed(error, self.least, self.level, min(self.n))) if result == "inconclusive" else found
+#: The control's quantile beyond which the tail lies. Higher ones rest on fewer than six values in an hour of minutes.
+TAIL = 0.9
+#: Below this many values per arm the tail has no two values.
+LEAST_TAIL = 20
+#: Counts shorter than this have no measurable autocorrelation: intervals are taken as independent, which the reason says.
+LEAST_PERSISTENCE = 8
+#: The whole distribution moved if its lower quartile moved by this part of the mean's shift; a pure shift moves it by 1, a tail by 0.
+SHARED = 1 / 3
+COUNTS = "difference of rates, Poisson (Garwood) limits combined by MOVER, widened by dispersion"
+EXCEEDANCE = "share of values beyond all of a constant arm's, exact binomial limits combined by MOVER"
+SHARE = f"share of values beyond the control's {TAIL:.0%} quantile, low-frequency t mixture"
+TAIL_UNIT = "share of values in the tail"
 
 
-def decide(effect: float, low: float, high: float, least: float, worse: Worse = "higher") -> tuple[Result, str]:
-    """The rule of this module on one scale, and a reason where it is inconclusive."""
-    if -least <= low and high <= least:
-        return "no practical difference", ""
-    if low <= 0 <= high:
-        return "inconclusive", "the interval holds both no difference and one that matters"
-    if abs(effect) < least:
-        return "inconclusive", "there is a difference, but whether it is large enough to matter cannot be told"
-    return ("worse" if (effect > 0) == (worse == "higher") else "better"), ""
+def judge(control: Any, experiment: Any, *, least: float, kind: Literal["latency", "count"] = "latency", level: float = 0.95, worse: Worse = "higher") -> Comparison:
+    """Did the experiment do worse than the control, in location or in the tail? Series of interval values in time order, NaN where missing.
+
+    ``latency``: any positive size; ``least`` is a relative change (0.05 is 5 %; of the control's mean where zeros forbid a ratio).
+    ``count``: events per interval, ``least`` in the same unit. Two questions are asked, Holm (1979) keeps both at ``level``; harm goes
+    before gain, and ``level`` is then that of the interval shown, and ``why`` says "location" when the lower quartile took part in the change, else "tail". ``no practical difference``
+    needs a location interval within ± ``least`` and ``LEAST_TAIL`` values per arm with no difference in the tail.
+    Raises ``ValueError`` naming the argument for negative or infinite values.
+    """
+    x, y, scale, size = _working(control, experiment, least, kind)
+    lost = missing(int(np.isnan(np.asarray(control, np.float64)).sum() + np.isnan(np.asarray(experiment, np.float64)).sum()))
+    sign = 1.0 if worse == "higher" else -1.0
+
+    def location(at: float) -> Comparison:
+        if kind == "count":
+            return _rates(x, y, size, at, worse)
+        return _location(x, y, size, at, worse, scale)
+
+    def tail(at: float) -> Comparison | None:
+        return _tail(sign * x, sign * y, size, at)
+
+    strict = (1 + level) / 2
+    place, upper = location(strict), tail(strict)
+    if _called(place) or _called(upper):
+        place, upper = (place, tail(level)) if _called(place) else (location(level), upper)
+    else:
+        place = location(level)
+    called = [answer for answer in (place, upper) if answer is not None and _called(answer)]
+    if called:
+        answer = min(called, key=lambda one: one.result == "better")
+        return replace(answer, why=_why(sign * x, sign * y), reason="; ".join(filter(None, (answer.reason, lost))))
+    if place.result == "no practical difference" and upper is None:
+        place = replace(place, result="inconclusive", reason=f"the means are alike, but the tail needs {LEAST_TAIL} values per arm", needed=LEAST_TAIL)
+    return replace(place, reason="; ".join(filter(None, (place.reason, lost))))
 
 
-def shown_as(effect: float, scale: Scale) -> float:
-    """From the working scale to the unit of :class:`Comparison`."""
-    return effect if scale == "difference" else math.expm1(min(effect, 700.0))
+def _working(control: Any, experiment: Any, least: float, kind: str) -> tuple[Floats, Floats, Scale, float]:
+    """Both arms on the working scale, the scale, and the least practical size on it."""
+    arms = []
+    for name, values in (("control", control), ("experiment", experiment)):
+        kept, _ = values_of(values, name, "difference")
+        if len(kept) and kept.min() < 0:
+            raise ValueError(f"{name}: holds a negative value")
+        arms.append(kept)
+    x, y = arms
+    positive = kind == "latency" and all(len(arm) and arm.min() > 0 for arm in arms)
+    if positive:
+        return np.log(x), np.log(y), "ratio", practical(least, "ratio")
+    size = practical(least, "difference")
+    return x, y, "difference", size * float(np.mean(x)) if kind == "latency" and len(x) else size
 
 
-def unit_of(scale: Scale) -> str:
-    """The unit of an effect."""
-    return "difference" if scale == "difference" else "relative change"
+def _called(answer: Comparison | None) -> bool:
+    return answer is not None and answer.result in ("better", "worse")
 
 
-def _needed(error: Uncertainty, least: float, level: float, n: int) -> int | None:
-    """The n per arm at which an interval around no difference lies within ± ``least`` in ``POWER`` of cases."""
+def _why(x: Floats, y: Floats) -> str:
+    """Did the lower quartile take part in the change of the mean?"""
+    shift, low = float(y.mean() - x.mean()), float(np.quantile(y, 0.25, method="inverted_cdf") - np.quantile(x, 0.25, method="inverted_cdf"))
+    return "location" if shift != 0 and low / shift >= SHARED else "tail"
 
-    def decides(times: float) -> bool:
-        longer = error.longer(times)
-        return longer.half(level) + longer.half(POWER) <= least
 
-    if least <= 0 or not decides(LONGEST):
+def _location(x: Floats, y: Floats, size: float, level: float, worse: Worse, scale: Scale) -> Comparison:
+    asked = Question(size, level, worse, scale, METHOD, (len(x), len(y)), "")
+    refused = too_little(x, y, "difference")
+    if refused:
+        return asked.refuse(refused)
+    effect = float(y.mean() - x.mean())
+    if constant(x) and constant(y):
+        return asked.refuse("neither arm varies: nothing to measure a difference against", effect)
+    return asked.answer(effect, mean_uncertainty(x, y))
+
+
+def _tail(x: Floats, y: Floats, size: float, level: float) -> Comparison | None:
+    """Is the upper tail heavier (values oriented so that higher is worse)? None where it cannot be asked."""
+    if not len(x) or not len(y):
         return None
-    low, high = 1.0, LONGEST
-    while high / low > 1.01:
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if decides(middle) else (middle, high)
-    return math.ceil(n * high)
+    if constant(x) or constant(y):
+        return _beyond(x, y, size, level) if constant(x) else _mirrored(_beyond(y, x, size, level))
+    if min(len(x), len(y)) < LEAST_TAIL:
+        return None
+    bound, upper = (float(np.quantile(values, TAIL, method="inverted_cdf")) for values in (x, y))
+    above, reached = (x > bound).astype(np.float64), (y > bound).astype(np.float64)
+    effect, least = float(reached.mean() - above.mean()), 0.0 if abs(upper - bound) >= size else 1.0
+    if constant(above) and constant(reached):
+        return None
+    return replace(Question(least, level, "higher", "difference", SHARE, (len(x), len(y)), "").answer(effect, mean_uncertainty(above, reached)), unit=TAIL_UNIT)
 
 
-def _least(least: float, scale: Scale) -> float:
-    if not (math.isfinite(least) and least >= 0):
-        raise ValueError("least: the least practical size must be a number ≥ 0")
-    return math.log1p(least) if scale == "ratio" else float(least)
+def _beyond(x: Floats, y: Floats, size: float, level: float) -> Comparison:
+    """The share of ``y`` above a constant ``x`` by more than ``size``, against none of ``x``."""
+    beyond = int((y > x.max() + max(size, 1e-12 * abs(float(x.max())))).sum())
+    share, (none, most), (low, high) = beyond / len(y), _binomial(0, len(x), level), _binomial(beyond, len(y), level)
+    bottom, top = share - math.hypot(share - low, most - none), share + (high - share)
+    result, reason = decide(share, bottom, top, 0.0)
+    return Comparison(result, share, bottom, top, level, len(x), len(y), method=EXCEEDANCE, reason=reason or "intervals taken as independent", unit=TAIL_UNIT)
 
 
-def _values(x: Any, name: str, scale: Scale) -> tuple[Floats, int]:
-    """Finite values on the working scale, and how many were missing."""
-    values = np.asarray(x, np.float64).ravel()
-    kept = values[~np.isnan(values)]
-    if len(kept) and not float(np.abs(kept).max()) < LARGEST:
-        raise ValueError(f"{name}: holds an infinite value")
-    if scale == "ratio" and len(kept):
-        if kept.min() < 0:
-            raise ValueError(f"{name}: holds a negative value, which a ratio cannot have")
-        if kept.min() > 0:
-            kept = np.log(kept)
-        else:
-            kept = np.full(len(kept), -math.inf)
-    return kept, len(values) - len(kept)
+def _mirrored(answer: Comparison) -> Comparison:
+    """The same with the arms changed round."""
+    words = {"better": "worse", "worse": "better"}
+    ends = [None if end is None else -end for end in (answer.effect, answer.high, answer.low)]
+    return replace(answer, result=words.get(answer.result, answer.result), effect=ends[0], low=ends[1], high=ends[2], n_a=answer.n_b, n_b=answer.n_a)  # type: ignore[arg-type]
 
 
-def _too_little(x: Floats, y: Floats, scale: Scale) -> str:
-    for name, values in (("a", x), ("b", y)):
-        if not len(values):
-            return f"arm {name} is empty"
-        if len(values) < LEAST:
-            return f"arm {name} has {len(values)} values; at least {LEAST} are needed"
-        if scale == "ratio" and values[0] == -math.inf:
-            return f"arm {name} holds zeros, of which there is no ratio"
-    return ""
+def _binomial(k: int, n: int, level: float) -> tuple[float, float]:
+    """Limits of a proportion (Clopper & Pearson 1934)."""
+    from scipy.special import betaincinv
+
+    rest = (1 - level) / 2
+    return (float(betaincinv(k, n - k + 1, rest)) if k else 0.0), (float(betaincinv(k + 1, n - k, 1 - rest)) if k < n else 1.0)
 
 
-def _missing(lost: int) -> str:
-    return f"{lost} missing values left out" if lost else ""
+def _rates(x: Floats, y: Floats, least: float, level: float, worse: Worse) -> Comparison:
+    """Mean events per interval, b − a. Limits of each rate by Garwood (1936), of their difference by MOVER (Zou & Donner 2008)."""
+    n = (len(x), len(y))
+    if not all(n):
+        return Question(least, level, worse, "difference", COUNTS, n, "").refuse(f"arm {'b' if n[0] else 'a'} is empty")
+    rates, spread = (float(x.mean()), float(y.mean())), _dispersion(x, y)
+    effect = rates[1] - rates[0]
+    low, high = _rate_limits(rates, n, spread, level)
+    note = "intervals taken as independent"
+    if min(n) >= LEAST_PERSISTENCE and not (constant(x) and constant(y)):
+        half, note = mean_uncertainty(x, y).half(level), ""
+        low, high = min(low, effect - half), max(high, effect + half)
+    result, reason = decide(effect, low, high, least, worse)
+    mean, error = sum(rates) / 2, math.sqrt(spread * sum(rate / size for rate, size in zip(rates, n, strict=True)))
+    mde = max(high - effect, effect - low, least) + 0.84 * error
+
+    def alike(times: float) -> bool:
+        margin = 1.28 * math.sqrt(2 * spread * mean / (min(n) * times))
+        return _rate_limits((mean, mean), (n[0] * times, n[1] * times), spread, level)[1] + margin <= least
+
+    def found(times: float) -> bool:
+        limits = _rate_limits(rates, (n[0] * times, n[1] * times), spread, level)
+        margin = 0.84 * error / math.sqrt(times)
+        return abs(effect) - margin >= least and (limits[0] > margin or limits[1] < -margin)
+
+    times = min(least_times(alike), least_times(found)) if result == "inconclusive" else math.inf
+    needed = math.ceil(min(n) * times) if math.isfinite(times) else None
+    return Comparison(result, effect, low, high, level, *n, mde=mde, needed=needed, method=COUNTS, reason="; ".join(filter(None, (reason, note))), unit="events per interval")
+
+
+def _dispersion(x: Floats, y: Floats) -> float:
+    """Variance over mean within the arms, pooled, at least 1 (quasi-Poisson)."""
+    arms = [arm for arm in (x, y) if arm.sum() > 0 and len(arm) > 1]
+    freedom = sum(len(arm) - 1 for arm in arms)
+    return max(1.0, sum(float(((arm - arm.mean()) ** 2).sum() / arm.mean()) for arm in arms) / freedom) if freedom else 1.0
+
+
+def _rate_limits(rates: tuple[float, float], n: tuple[float, float], spread: float, level: float) -> tuple[float, float]:
+    """Limits of rate b − rate a."""
+    from scipy.special import gammaincinv
+
+    rest = (1 - level) / 2
+    sides = []
+    for rate, size in zip(rates, n, strict=True):
+        events = rate * size / spread
+        bottom = float(gammaincinv(events, rest)) if events > 0 else 0.0
+        sides.append((rate - bottom * spread / size, float(gammaincinv(events + 1, 1 - rest)) * spread / size - rate))
+    effect = rates[1] - rates[0]
+    return effect - math.hypot(sides[1][0], sides[0][1]), effect + math.hypot(sides[1][1], sides[0][0])

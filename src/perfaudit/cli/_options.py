@@ -181,9 +181,9 @@ def show(result: dict[str, Any], settings: Settings) -> None:
     on_stdout = any(path == "-" for _, path in picked)
     for row in result.get("slo", {}).get("objectives", []):
         if row["state"] == "broken":
-            note(f"objective {row['objective']}: broken, measured {row['measured']['value']:.4g} {row['measured']['unit']}")
+            note(f"objective {shown(row['objective'])}: broken, measured {row['measured']['value']:.4g} {row['measured']['unit']}")
         elif row["state"] == "unknown":
-            note(f"objective {row['objective']}: cannot be judged: no such route, metric or duration in the affected window")
+            note(f"objective {shown(row['objective'])}: cannot be judged: {shown(row.get('reason') or 'no such route, metric or duration in the affected window')}")
     try:
         if settings.json:
             renderers.write(result, "json:-")

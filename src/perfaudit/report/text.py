@@ -162,7 +162,7 @@ def interval(quantity: Any) -> str:
     unit = quantity["unit"] if not str(quantity["unit"]).startswith(("share", "ratio")) else "share"
     left = number(low, unit) if low is not None else "?"
     right = number(high, unit) if high is not None else "?"
-    tail = right.partition(" ")[2]
+    tail = right.removeprefix("< ").partition(" ")[2]
     shared = tail and left.endswith(" " + tail)
     return f"{left.removesuffix(tail).rstrip()}–{right}" if shared else f"{left}–{right}"
 

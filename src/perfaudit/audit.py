@@ -11,7 +11,7 @@ from typing import Any
 from perfaudit.baseline import cube as cubes
 from perfaudit.baseline import shape as shapes
 from perfaudit.baseline import tiers as tiering
-from perfaudit.baseline import validity, windows
+from perfaudit.baseline import load_test, validity, windows
 from perfaudit.baseline.cube import Cube
 from perfaudit.baseline.requests import Requests
 from perfaudit.baseline.stream import Stream
@@ -66,12 +66,13 @@ class Audit:
         self.request = request or Request()
         self.own = bundle
         self.bundle = bundle.beside(baseline, "baseline") if baseline else bundle
-        self.evidence = Evidence(self.bundle, where=self.request.where)
+        self.load = load_test.find(self.own)
+        self.evidence = Evidence(self.bundle, where=self.load.narrowed(self.request.where) if self.load else self.request.where)
         self._step = step or (lambda _text: None)
 
     def prepare(self) -> Prepared:
         """Tiers, windows, baseline and account of time: everything that the checks are handed."""
-        assumptions: list[str] = []
+        assumptions = self.load.notes() if self.load else []
         tiers = tiering.find(self.evidence)
         found, cube, stream = self._windows(tiers, assumptions)
         requests = None
@@ -88,6 +89,7 @@ class Audit:
         outcomes = {name: check.run(self.evidence, account) for name, check in discover().items()}
         objective, objectives = judge_all(self.request.objectives, ready.requests, self.evidence)
         judged = judge(self.evidence, account, outcomes, objective)
+        verdict = self.load.instead(judged.verdict) if self.load and ready.requests is None else judged.verdict
         definition = self.request.config.definition
         out: dict[str, Any] = {
             "schema_version": results.SCHEMA_VERSION,
@@ -98,7 +100,7 @@ class Audit:
             "inventory": results.inventory(self.bundle),
             "not_read": list(self.own.manifest["not_read"]),
             "events": self._events(found),
-            "verdict": judged.verdict.to_json(),
+            "verdict": verdict.to_json(),
             "findings": results.findings_part(judged),
             "checks": results.checks_part(outcomes),
         }
@@ -107,6 +109,8 @@ class Audit:
             out["baseline"] = results.baseline_part(ready.requests, shape, validity.check(self.bundle, ready.requests, shape))
         if account.components:
             out["time_account"] = results.account_part(account, judged.findings)
+        if self.load:
+            out["load_test"] = self.load.to_json()
         if objectives:
             out["slo"] = {"objectives": objectives}
         return out

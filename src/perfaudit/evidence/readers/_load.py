@@ -35,11 +35,11 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Load:
-    """One source of a load generator. Durations are µs, instants µs since the epoch."""
+    """One source of a load generator; ``test`` is how people know it. Durations are µs, instants µs since the epoch."""
 
-    def __init__(self, sink: Sink, options: ReadOptions) -> None:
-        self._sink = sink
-        self._rows = Rows(sink, "requests", _COLUMNS, service=LOAD_GENERATOR)
+    def __init__(self, sink: Sink, options: ReadOptions, test: str) -> None:
+        self._sink, self._test = sink, test
+        self._rows = Rows(sink, "requests", _COLUMNS, service=LOAD_GENERATOR, instance=test)
         self._routes = RouteTable(options.route_patterns)
         self._names: dict[tuple[str, str], tuple[str | None, str]] = {}
         self._origin: int | None = None
@@ -110,7 +110,7 @@ class Load:
 
     def stage(self, time: int | None, seconds: float | None, *, target: float | None = None, achieved: float | None = None, dropped: int | None = None, users: int | None = None) -> None:
         """One row of ``load_stages``, where the tool tells stages itself."""
-        known = {"time": time, "duration_us": None if seconds is None else round(seconds * 1e6), "target_per_s": target, "achieved_per_s": achieved, "dropped": dropped, "virtual_users": users}
+        known = {"time": time, "duration_us": None if seconds is None else round(seconds * 1e6), "target_per_s": target, "achieved_per_s": achieved, "dropped": dropped, "virtual_users": users, "test": self._test}
         self._sink.write("load_stages", {name: [value] for name, value in known.items()}, 1)
 
     def finish(self) -> None:
@@ -119,7 +119,7 @@ class Load:
         if self._routes.overflowed:
             self._sink.note(overflow_note())
         self._write_stages()
-        rows = Rows(self._sink, "load_points", ("time", "name", "labels", "value"))
+        rows = Rows(self._sink, "load_points", ("time", "name", "labels", "value"), test=self._test)
         for (second, name, labels), (total, n, mean) in self._points.items():
             rows.add(None if second is None else second * _SECOND, name, dict(labels), total / n if mean else total)
         rows.flush()
@@ -129,7 +129,9 @@ class Load:
         arrivals = self._iterations or self._started
         if not arrivals or self._origin is None:
             return
-        rows = Rows(self._sink, "load_stages", ("time", "duration_us", "target_per_s", "achieved_per_s", "dropped", "virtual_users"))
+        rows = Rows(self._sink, "load_stages", ("time", "duration_us", "target_per_s", "achieved_per_s", "dropped", "virtual_users"), test=self._test)
+        if arrivals.get(-1, 0) < arrivals.get(0, 0) and min(arrivals) == -1:  # the first to end was not quite the first to begin
+            arrivals[0] += arrivals.pop(-1)
         first, end = min(arrivals), max(arrivals) + 1
         step = min(MOST_INTERVAL, max(LEAST_INTERVAL, (end - first) // 10))
         began, lost = _by(arrivals, first, step, sum), _by(self._dropped, first, step, sum)

@@ -37,7 +37,7 @@ def sniff(sample: Sample) -> Recognised | None:
 
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """As for the JSON output: requests, and the rest by the second."""
-    clock, load, types = Clock(options.zone), Load(sink, options), dict(_KINDS)
+    clock, load, types = Clock(options.zone), Load(sink, options, source.name), dict(_KINDS)
     names: list[str] = []
     coarse = True
     for n, offset, raw in records(source, sink, lambda line: line.startswith((b"http_req", b"iteration", b"vus"))):

@@ -57,7 +57,7 @@ def sniff(sample: Sample) -> Recognised | None:
 
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """One request per ``http_req_duration``; iterations, dropped iterations and virtual users by the second."""
-    reader = _Reader(sink, options)
+    reader = _Reader(sink, options, source.name)
     for offset, line in source.lines(sink.too_long):
         sink.lines()
         reason = reader.line(line)
@@ -71,9 +71,9 @@ def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOption
 
 
 class _Reader:
-    def __init__(self, sink: Sink, options: ReadOptions) -> None:
+    def __init__(self, sink: Sink, options: ReadOptions, test: str) -> None:
         self.clock = Clock(options.zone)
-        self.load = Load(sink, options)
+        self.load = Load(sink, options, test)
         self.types: dict[str, str] = {}
         self.decoder = msgspec.json.Decoder(_Line)
 

@@ -1,0 +1,158 @@
+"""The load tests of a bundle: which result files tell of the same test, and what they tell, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfaudit.evidence.bundle import Bundle
+from perfaudit.evidence.naming import LOAD_GENERATOR
+from perfaudit.evidence.readers import discover
+from perfaudit.evidence.store import Evidence, quote
+from perfaudit.model import Window
+from perfaudit.stats.arrivals import Flow, Stall, flow, stalls
+from perfaudit.stats.percentile import Distribution
+
+#: Result files that share this much of the shorter one's time tell of one test: a distributed generator, or two outputs of one.
+SAME_TEST = 0.8
+
+
+@dataclass(frozen=True)
+class Run:
+    """One load test. ``starts``, ``durations`` (µs; −1: unknown) and ``status`` are arrays by start, empty where only totals are told."""
+
+    tool: str
+    told: str
+    tests: tuple[str, ...]
+    starts: NDArray[np.int64]
+    durations: NDArray[np.int64]
+    status: NDArray[np.int64]
+    stages: tuple[dict[str, Any], ...]
+    users: tuple[tuple[int, float], ...]
+    most_users: float
+    totals: dict[str, float]
+    buckets: Distribution
+    thresholds: tuple[dict[str, Any], ...] = ()
+    flow: Flow | None = None
+    stalls: tuple[Stall, ...] = field(default=())
+
+    @property
+    def window(self) -> Window | None:
+        """From the first start to the last end, or of the stages; None where nothing has a time."""
+        if len(self.starts):
+            return Window(int(self.starts[0]), int((self.starts + np.maximum(self.durations, 0)).max()) + 1)
+        timed = [s for s in self.stages if s["time"] is not None]
+        return Window(timed[0]["time"], max(s["time"] + (s["duration_us"] or 0) for s in timed)) if timed else None
+
+    @property
+    def seconds(self) -> float:
+        """Length of the test; 0 where not told."""
+        window = self.window
+        return window.seconds if window else max((s["duration_us"] or 0 for s in self.stages), default=0) / 1e6
+
+    @property
+    def known(self) -> NDArray[np.int64]:
+        """The durations that are known."""
+        return self.durations[self.durations >= 0]
+
+    @property
+    def distribution(self) -> Distribution:
+        """Durations in µs: of single requests, else the buckets of a histogram; empty where there are neither."""
+        if len(self.known):
+            return Distribution(*np.unique(self.known, return_counts=True))
+        return self.buckets
+
+    @property
+    def requests(self) -> int:
+        """Requests that the tool tells of."""
+        return len(self.starts) or int(self.totals.get("requests", 0)) or self.buckets.n
+
+    @property
+    def arrivals(self) -> int:
+        """Iterations that began; requests where the tool knows no iterations."""
+        return round(sum((s["achieved_per_s"] or 0) * (s["duration_us"] or 0) / 1e6 for s in self.stages)) or self.requests
+
+    @property
+    def dropped(self) -> int | None:
+        """Iterations that were due and not started; None where the tool cannot tell."""
+        told = [s["dropped"] for s in self.stages if s["dropped"] is not None]
+        return sum(told) if told else None
+
+    @property
+    def target(self) -> float | None:
+        """Planned arrivals a second, where known."""
+        told = [(s["target_per_s"], s["duration_us"] or 1) for s in self.stages if s["target_per_s"] is not None]
+        return sum(t * d for t, d in told) / sum(d for _, d in told) if told else None
+
+
+def runs(bundle: Bundle, evidence: Evidence) -> list[Run]:
+    """Every load test of the bundle, in the order of their names."""
+    readers = {r.NAME: r for r in discover().values() if hasattr(r, "TOOL")}
+    found = [s for s in bundle.sources if s["reader"] in readers and s.get("role") != "baseline"]
+    if not found:
+        return []
+    named = sorted({test for table, column in (("requests", "instance"), ("load_stages", "test"), ("load_points", "test")) for (test,) in evidence.rows(_tests(table, column)) if test})
+    tools: dict[str, tuple[str, str]] = {}
+    for source in found:
+        reader = readers[source["reader"]]
+        name = reader.test_of(source["name"]) if hasattr(reader, "test_of") else source["name"]
+        tools[name] = (reader.TOOL, getattr(reader, "MODEL", ""))
+    single = [_load(evidence, *tools[name], (name,)) for name in named if name in tools]
+    return [run if len(group) == 1 else _load(evidence, run.tool, run.told, tuple(t for r in group for t in r.tests)) for group in _groups(single) for run in group[:1]]
+
+
+def _tests(table: str, column: str) -> str:
+    return f"SELECT DISTINCT {column} FROM {table}" + (f" WHERE service = {quote(LOAD_GENERATOR)}" if table == "requests" else "")
+
+
+def _groups(single: Sequence[Run]) -> list[list[Run]]:
+    """Runs that tell of one test: of one tool and time; totals without a time join the only test of their tool."""
+    groups: list[list[Run]] = []
+    for run in sorted((r for r in single if r.window), key=lambda r: r.tests):
+        for group in groups:
+            if group[0].tool == run.tool and _together(group[0].window, run.window):
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    for run in (r for r in single if not r.window):
+        same = [g for g in groups if g[0].tool == run.tool]
+        if len(same) == 1 and same[0][0].window:
+            same[0].append(run)
+        else:
+            groups.append([run])
+    return groups
+
+
+def _together(a: Window | None, b: Window | None) -> bool:
+    return a is not None and b is not None and a.overlap(b) > SAME_TEST * min(a.end - a.start, b.end - b.start)
+
+
+def _load(evidence: Evidence, tool: str, told: str, tests: tuple[str, ...]) -> Run:
+    names = ", ".join(map(quote, tests))
+    rows = evidence.columns(
+        "SELECT epoch_us(time) AS start, coalesce(duration_us, -1) AS duration, coalesce(status, -1) AS status FROM requests"
+        f" WHERE service = {quote(LOAD_GENERATOR)} AND instance IN ({names}) ORDER BY 1, 2"
+    )
+    start, duration, status = (np.asarray(rows[k], np.int64) for k in ("start", "duration", "status"))
+    stages = evidence.rows(f"SELECT epoch_us(time), duration_us, target_per_s, achieved_per_s, dropped, virtual_users FROM load_stages WHERE test IN ({names}) ORDER BY ALL")
+    keys = ("time", "duration_us", "target_per_s", "achieved_per_s", "dropped", "virtual_users")
+    listed = [dict(zip(keys, row, strict=True)) for row in stages]
+    timed = [s for s in listed if s["time"] is not None]
+    users = evidence.rows(f"SELECT epoch_us(time), max(value) FROM load_points WHERE name = 'virtual_users' AND time IS NOT NULL AND test IN ({names}) GROUP BY 1 ORDER BY 1")
+    (most,) = evidence.one(f"SELECT max(value) FROM load_points WHERE name IN ('vus_max', 'virtual_users') AND test IN ({names})")
+    totals = evidence.rows(f"SELECT name || coalesce('.' || labels['stat'], ''), sum(value) FROM load_points WHERE time IS NULL AND labels['route'] IS NULL AND name <> 'duration_bucket' AND test IN ({names}) GROUP BY 1 ORDER BY 1")
+    buckets = evidence.columns(f"SELECT CAST(labels['value_us'] AS DOUBLE) AS value, CAST(round(sum(value)) AS BIGINT) AS n FROM load_points WHERE name = 'duration_bucket' AND test IN ({names}) GROUP BY 1 HAVING n > 0 ORDER BY 1")
+    marks = evidence.rows(f"SELECT labels['metric'], labels['threshold'], min(value) FROM load_points WHERE name = 'threshold' AND test IN ({names}) GROUP BY ALL ORDER BY ALL")
+    known = duration >= 0
+    resolution = 1_000_000 if len(start) and not np.any((start + np.maximum(duration, 0)) % 1_000_000) else 1
+    seen = flow(start[known], duration[known], resolution=resolution) if known.any() else None
+    return Run(
+        tool, told, tests, start, duration, status, tuple(timed or listed), tuple((int(t), float(v)) for t, v in users), float(most or 0),
+        {str(k): float(v) for k, v in totals}, Distribution(np.asarray(buckets["value"], np.float64), np.asarray(buckets["n"], np.int64)),
+        tuple({"metric": str(m), "threshold": str(t), "ok": bool(v)} for m, t, v in marks), seen, tuple(stalls(seen)) if seen is not None else (),
+    )  # fmt: skip

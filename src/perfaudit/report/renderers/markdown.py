@@ -89,7 +89,7 @@ def render(result: Mapping[str, Any]) -> str:
     def cell(value: pages.Cell) -> Raw:
         return cited(value) if isinstance(value, Mapping) else inline(view.said(value))
 
-    page = _template("performance-report-template.md" if "verdict" in result else "pages.md.jinja").render(
+    page = template("performance-report-template.md" if "verdict" in result else "pages.md.jinja").render(
         r=result, verdict=result.get("verdict", {}), pages=pages.of(result), body=lambda page: body(page, cell, TOP_ROWS, 3), audit=result["audit"], baseline=result.get("baseline", {}), windows=result.get("windows", {}),
         lead=view.lead(result), view=view, text=text, cited=cited, stated=stated, number=number, queries=queries, top=TOP_ROUTES,
     )  # fmt: skip
@@ -97,7 +97,8 @@ def render(result: Mapping[str, Any]) -> str:
 
 
 @cache
-def _template(name: str) -> Template:
+def template(name: str) -> Template:
+    """A template of the assets, in whose output no text acts that is not :class:`Raw`."""
     from jinja2 import ChainableUndefined, Environment
 
     def finalize(value: Any) -> Any:

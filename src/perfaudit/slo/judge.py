@@ -84,7 +84,7 @@ def _counted(slo: Slo, found: counting.Events) -> dict[str, Any]:
         counted = f"time slices of {shorthand(bin_s)}" + ("" if slo.method == "timeslices" else ", mean of their ratios")
     n, lost = float(total.sum()), float(bad.sum())
     ratio = budget.error_ratio(bad, total)
-    allowed = 1 - slo.target
+    allowed = round(1 - slo.target, 12)
     method = f"{counted}; Clopper-Pearson on {ratio.effective:,.0f} effective {unit}"
     query = found.query if slo.method == "occurrences" else ""
 
@@ -98,8 +98,8 @@ def _counted(slo: Slo, found: counting.Events) -> dict[str, Any]:
         out |= {"state": "unknown", "reason": f"{n:,.0f} {unit} are too few: a share of {slo.target:.6g} can be told kept from {math.ceil(1 / allowed - 1e-9):,} on"}
     out["sure"] = bool(1 - ratio.high >= slo.target if kept else 1 - ratio.low < slo.target)
     out["budget"] = {
-        "burn": scaled(1 / allowed, "× the allowed rate"),
-        "spent": scaled(recorded_s / slo.period_s / allowed, "share of the period's budget", f"; extrapolated: the period of {shorthand(slo.period_s)} is taken to have the load of this recording"),
+        "burn": scaled(1 / allowed, "×"),
+        "spent": scaled(recorded_s / slo.period_s / allowed, "share", f"; share of the period's budget, extrapolated: the period of {shorthand(slo.period_s)} is taken to have the load of this recording"),
         "allowed": allowed,
     }
     if lost:
@@ -132,7 +132,7 @@ def _alert(slo: Slo, alert: BurnAlert, bad: Any, total: Any, bin_s: float, rate:
         burn = float(budget.burn_series(bad, total, bin_s, slo.target, window, before)[-1])
         inside = round(float(budget.sums(total, max(1, round(window / bin_s)))[-1]))
         method = f"last {shorthand(window)} of the recording" + ("; before it, the same load without errors is assumed" if window > len(total) * bin_s else "")
-        now[name] = Measurement(None if math.isnan(burn) else burn, "× the allowed rate", n=inside, method=method).to_json()
+        now[name] = Measurement(None if math.isnan(burn) else burn, "×", n=inside, method=method).to_json()
     row["burn_now"] = now
     if not row["feasible"]:
         return row | {"fired": []}

@@ -48,7 +48,7 @@ class BurnAlert:
 
     def threshold(self, target: float) -> float:
         """The error ratio that must be exceeded. An alert whose threshold is 1 or more can never fire."""
-        return self.factor * (1 - target)
+        return round(self.factor * (1 - target), 12)
 
     def share(self, period_s: float) -> float:
         """The share of the period's budget that is gone when the alert fires after a full long window."""
@@ -134,7 +134,8 @@ def sums(values: Counts, bins: int, before: float = 0.0) -> Counts:
     total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     ends = np.arange(1, len(total))
     starts = ends - bins
-    return total[1:] - total[np.maximum(starts, 0)] + before * np.maximum(-starts, 0)
+    inside: Counts = total[1:] - total[np.maximum(starts, 0)]
+    return inside + before * np.maximum(-starts, 0)
 
 
 def burn_series(bad: Counts, total: Counts, bin_s: float, target: float, window_s: float, before: float = 0.0) -> Counts:

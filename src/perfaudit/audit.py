@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from perfaudit.baseline import cube as cubes
+from perfaudit.baseline import load_test, validity, windows
 from perfaudit.baseline import shape as shapes
 from perfaudit.baseline import tiers as tiering
-from perfaudit.baseline import load_test, validity, windows
 from perfaudit.baseline.cube import Cube
 from perfaudit.baseline.requests import Requests
 from perfaudit.baseline.stream import Stream

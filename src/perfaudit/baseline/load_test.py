@@ -7,6 +7,7 @@ evidence is not enough. What servers logged meanwhile stays evidence.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,7 @@ def _series(run: Run) -> dict[str, Any]:
     order = np.argsort(place, kind="stable")
     edges = np.searchsorted(place[order], np.arange(n + 1))
     p95: list[float | None] = []
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         held = run.durations[order[a:b]]
         held = held[held >= 0]
         p95.append(float(np.quantile(held, 0.95, method="inverted_cdf")) / 1e3 if len(held) else None)

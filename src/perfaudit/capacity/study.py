@@ -1,0 +1,194 @@
+"""From points, evidence and an audit's result to the ``capacity`` part of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from perfaudit.baseline import tiers as tiering
+from perfaudit.capacity import demands, objective, observed, pools
+from perfaudit.capacity.answer import Answer, Facts, decide, now
+from perfaudit.capacity.points import Points
+from perfaudit.config import Objective
+from perfaudit.evidence.store import Evidence, within
+from perfaudit.model import Measurement, Window
+from perfaudit.stats import usl
+from perfaudit.stats.percentile import Interval
+
+#: Points of the curve, and of the measurements, that a result holds: a chart shows no more.
+CURVE, MOST_POINTS = 60, 400
+_USL = "scalability law, least squares in X; resampled residuals"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything found; ``part`` is its form in the result."""
+
+    facts: Facts
+    answer: Answer
+    pools: tuple[dict[str, Any], ...] = ()
+    unit_cost: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def of_points(points: Points, wanted: Objective | None, *, verdict: Mapping[str, Any] | None = None, stations: Iterable[demands.Station] = (), why_not: str = "") -> Facts:
+    """The facts that points can give. Raises ``ValueError`` as :func:`perfaudit.stats.usl.fit` for values that are no loads."""
+    law = usl.fit(points.load, points.throughput, block=points.block) if not why_not else usl.Refusal(why_not, "record while arrivals vary at least threefold (a day with its night), or run a load test with six steps")
+    facts = Facts(points, law, stations=tuple(stations), verdict=verdict or {}, why_not=why_not)
+    if wanted is None or not np.isfinite(points.measured).any():
+        return facts
+    bound = wanted.bound / 1e3 if wanted.kind == "latency" else wanted.bound
+    imposed = points.load if points.arrivals is None else points.arrivals
+    capacity = objective.largest(imposed, points.measured, bound, block=points.block)
+    beyond = None
+    if capacity is not None and capacity.kept == "all" and isinstance(law, usl.Scalability) and wanted.kind == "latency":
+        load, _ = now(points)
+        top = points.load >= np.quantile(points.load, 0.9)
+        beyond = objective.modelled(law, float(np.nanmedian(points.measured[top])), load, bound)
+    return replace(facts, objective=wanted.text, capacity=capacity, beyond=beyond)
+
+
+def of_evidence(evidence: Evidence, window: Window, wanted: Objective | None, verdict: Mapping[str, Any]) -> Facts:
+    """The facts of a recording: its intervals, its stations, and the audit's verdict."""
+    tiers = tiering.find(evidence)
+    points = observed.observe(evidence, tiers.condition, window, wanted)
+    if isinstance(points, str):
+        return Facts(verdict=verdict, why_not=points)
+    return of_points(points, wanted, verdict=verdict, stations=demands.stations(evidence, points), why_not=observed.undriven(points))
+
+
+def study(facts: Facts, asked: Iterable[pools.Pool] = (), unit_cost: dict[str, Any] | None = None, notes: Iterable[str] = ()) -> Study:
+    """The answer to the facts, and the pools beside it."""
+    found = tuple(pools.judge(pool) for pool in asked)
+    return Study(facts, decide(facts), found, unit_cost or {}, (*(facts.points.notes if facts.points else ()), *notes))
+
+
+def filled(pool: pools.Pool, evidence: Evidence, window: Window) -> pools.Pool:
+    """``pool`` with what the evidence knows: arrivals per second, how long a request holds a worker, and how both vary."""
+    if pool.rate > 0 and pool.hold > 0:
+        return pool
+    condition = tiering.find(evidence).condition
+    where = f"{condition} AND {within(window)} AND duration_us > 0 AND status <> 101"
+    n, mean, spread, first, last = evidence.one(f"SELECT count(*), avg(duration_us), var_pop(duration_us), epoch_us(min(time)), epoch_us(max(time)) FROM requests WHERE {where}")
+    if not n or last <= first:
+        return pool
+    rate, source = pool.rate, "rate given"
+    if rate <= 0:
+        # The busiest tenth of the seconds is what a pool must carry.
+        (rate,) = evidence.one(f"SELECT quantile_disc(n, 0.9) FROM (SELECT count(*) AS n FROM requests WHERE {where} GROUP BY epoch_us(time) // 1000000)")
+        source = "rate: busiest tenth of the seconds"
+    if pool.hold > 0:
+        return replace(pool, rate=float(rate), source=f"{source}; hold given")
+    hold, cv2 = float(mean) / 1e6, float(spread) / float(mean) ** 2
+    return replace(pool, rate=float(rate), hold=hold, hold_cv2=cv2, source=f"{source}; hold: mean duration of a request, which includes its own waiting")
+
+
+# ------------------------------------------------------------------ the part of the result
+
+
+def part(found: Study) -> dict[str, Any]:
+    """``capacity`` of the result; keys that say nothing are absent."""
+    facts = found.facts
+    out: dict[str, Any] = {"answer": found.answer.answer, "reason": found.answer.reason}
+    if found.answer.todo:
+        out["todo"] = found.answer.todo
+    if facts.points is not None and len(facts.points.load):
+        out |= _loads(facts.points)
+    if isinstance(facts.law, usl.Refusal):
+        out["refused"] = {"reason": facts.law.reason, "todo": facts.law.todo}
+    elif facts.law is not None and facts.points is not None:
+        out |= _law(facts.law, facts.points)
+    if facts.objective:
+        out["at_objective"] = _objective(facts)
+    out |= {key: value for key, value in (("fixing", _fixing(facts)), ("demands", [_station(s, facts) for s in facts.stations]), ("pools", list(found.pools)), ("unit_cost", found.unit_cost), ("notes", list(found.notes))) if value}
+    return out
+
+
+def measured(interval: Interval, unit: str, n: int, method: str, query: str = "") -> dict[str, Any]:
+    """A measurement of an estimate with its interval."""
+    return Measurement(interval.value, unit, (interval.low, interval.high), n=n, method=method, query=query).to_json()
+
+
+def _loads(points: Points) -> dict[str, Any]:
+    load, x = now(points)
+    largest = float(points.load.max())
+    out: dict[str, Any] = {
+        "unit": points.unit,
+        "limits": {"smallest": float(points.load.min()), "largest": largest, "reach": usl.REACH * largest, "distinct": usl.distinct(points.load), "points": len(points.load)},
+        "now": {"load": load, "throughput": Measurement(x, "1/s", n=len(points.load), method="largest load" if points.sized else "95th percentile of the intervals", query=points.query).to_json()},
+    }
+    order = np.argsort(points.load, kind="stable")
+    order = order[np.unique(np.linspace(0, len(order) - 1, min(MOST_POINTS, len(order))).round().astype(int))]
+    out["points"] = [{"load": float(points.load[i]), "throughput": float(points.throughput[i])} | ({"measured": float(points.measured[i])} if np.isfinite(points.measured[i]) else {}) for i in order]
+    return out
+
+
+def _law(law: usl.Scalability, points: Points) -> dict[str, Any]:
+    n, unit = law.n, points.unit
+    fitted: dict[str, Any] = {
+        "gamma": measured(law.gamma, f"1/s per {unit}", n, _USL, points.query),
+        "sigma": measured(law.sigma, "1", n, _USL),
+        "kappa": measured(law.kappa, "1", n, _USL),
+        "identified": {"sigma": law.contention, "kappa": law.coherency},
+        "error": Measurement(law.error, "share", n=n, method="root mean square residual over mean throughput").to_json(),
+    }
+    if law.peak_load and law.peak_throughput:
+        fitted |= {"peak_load": measured(law.peak_load, unit, n, _USL), "peak_throughput": measured(law.peak_throughput, "1/s", n, _USL)}
+    load, _ = now(points)
+    end = min(2 * load, law.reach)
+    doubling = {"from": load, "to": end, "throughput": measured(law.predict(end), "1/s", n, _USL), "gain": measured(law.gain(load, end), "times", n, _USL)}
+    grid = np.linspace(law.smallest, law.reach, CURVE)
+    curve = [{"load": float(at), "throughput": p.value, "low": p.low, "high": p.high} for at in grid if (p := law.predict(float(at)))]
+    return {"usl": fitted, "doubling": doubling, "curve": curve}
+
+
+def _objective(facts: Facts) -> dict[str, Any]:
+    out: dict[str, Any] = {"objective": facts.objective}
+    capacity, points = facts.capacity, facts.points
+    if capacity is None or points is None:
+        return out | {"kept": "unknown", "reason": "no latency was measured at these loads"}
+    out |= {"kept": capacity.kept, "reason": capacity.method}
+    unit = points.unit if points.arrivals is None else "1/s"
+    if capacity.load is not None:
+        out["load"] = measured(capacity.load, unit, capacity.n, capacity.method, points.query)
+    if facts.beyond is not None:
+        out["modelled"] = measured(facts.beyond, "1/s", capacity.n, "latency grown with N/X(N) of the law, up to twice the largest load seen")
+    return out
+
+
+def _fixing(facts: Facts) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    verdict = facts.verdict
+    if verdict.get("status") == "constraint" and (predicted := verdict.get("predicted", {}).get("duration_ms")):
+        out.append({"what": str(verdict["problem"]), "duration_ms": predicted})
+    if isinstance(facts.law, usl.Scalability) and facts.points is not None:
+        load, _ = now(facts.points)
+        at = facts.law.predict(load).value
+        for what, identified, gone in (
+            ("contention (σ → 0)", facts.law.contention, facts.law.without(load, contention=True)),
+            ("coherency (κ → 0)", facts.law.coherency, facts.law.without(load, coherency=True)),
+        ):
+            if identified:
+                gain = Interval(gone.value / at, None if gone.low is None else gone.low / at, None if gone.high is None else gone.high / at)
+                out.append({"what": what, "throughput": measured(gone, "1/s", facts.law.n, _USL), "gain": measured(gain, "times", facts.law.n, _USL)})
+    return out
+
+
+def _station(station: demands.Station, facts: Facts) -> dict[str, Any]:
+    method = "non-negative least squares of CPU seconds on completions; moving blocks"
+    ms = Interval(*(None if v is None else v * 1e3 for v in station.demand))  # type: ignore[arg-type]
+    row: dict[str, Any] = {"station": station.name, "level": station.level, "demand": measured(ms, "ms", station.n, method), "idle": measured(station.idle, "busy servers", station.n, method)}
+    row["busy"] = Measurement(station.busy, "busy servers", n=station.n, method="at the busiest load").to_json()
+    row["explained"] = Measurement(station.explained, "share", n=station.n, method="R²").to_json()
+    if station.servers is not None:
+        row["servers"] = station.servers
+    if station.utilisation is not None:
+        row["utilisation"] = Measurement(station.utilisation, "share", n=station.n, method="busy servers over servers, at the busiest load").to_json()
+    if station.bound is not None:
+        row["bound"] = measured(station.bound, "1/s", station.n, "asymptotic bound, (c − idle)/D")
+    if station.doubled is not None:
+        row["doubling"] = {"gain": measured(station.doubled, "times", station.n, "exact mean value analysis with two of it at twice the load")} | ({"then": station.then} if station.then else {})
+    return row

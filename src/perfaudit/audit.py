@@ -57,6 +57,7 @@ class Prepared:
     requests: Requests | None
     account: accounts.TimeAccount
     assumptions: list[str]
+    stream: Stream | None = None
 
 
 class Audit:
@@ -79,7 +80,7 @@ class Audit:
         if stream is not None:
             self._step("baseline")
             requests = Requests(stream, tiers.condition, found)
-        return Prepared(tiers, found, cube, requests, accounts.build(self.evidence, tiers, found, requests, cube), [*assumptions, *found.notes, *self._assumed(tiers)])
+        return Prepared(tiers, found, cube, requests, accounts.build(self.evidence, tiers, found, requests, cube), [*assumptions, *found.notes, *self._assumed(tiers)], stream)
 
     def run(self) -> dict[str, Any]:
         """All phases. Raises :class:`perfaudit.errors.AuditError`; never for what the evidence lacks."""
@@ -104,9 +105,9 @@ class Audit:
             "findings": results.findings_part(judged),
             "checks": results.checks_part(outcomes),
         }
-        if ready.requests is not None and ready.cube is not None:
+        if ready.requests is not None and ready.cube is not None and ready.stream is not None:
             shape = shapes.build(ready.cube, [found.whole, *([found.reference] if found.source == "baseline" and found.reference else [])])
-            out["baseline"] = results.baseline_part(ready.requests, shape, validity.check(self.bundle, ready.requests, shape))
+            out["baseline"] = results.baseline_part(ready.requests, shape, validity.check(self.evidence, ready.tiers, ready.requests, ready.cube, ready.stream, shape))
         if account.components:
             out["time_account"] = results.account_part(account, judged.findings)
         if self.load:

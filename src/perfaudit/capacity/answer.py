@@ -156,7 +156,7 @@ def _growth(facts: Facts) -> Answer | None:
         if _problem(facts) in GROWTH:
             return Answer("scale", f"the constraint is {_problem(facts).replace('-', ' ')}; no lock or other shared constraint was found. {facts.verdict.get('decision', '')}".strip())
         return None
-    load, x = now(points)
+    load, _ = now(points)
     gain = law.gain(load, min(2 * load, law.reach))
     low, high = gain.low if gain.low is not None else gain.value, gain.high if gain.high is not None else gain.value
     said = f"twice the load ({amount(points, 2 * load)}) brings {gain.value:.2f} times the throughput ({low:.2f}–{high:.2f})"

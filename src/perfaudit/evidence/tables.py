@@ -259,9 +259,11 @@ _ALL = (
         "labels labels: stat, route, method, value_us, metric, …", "value float: value: a sum, or the mean of a rate, or the largest of a gauge", "test symbol: the test: name of its result file",
     ),
     _table(
-        "costs", "a charge of a period for a service", "FOCUS CSV, plain CSV",
-        "time time: start of the period", "duration_us int µs: length of the period", "service symbol: service",
-        "amount float: charge", "currency symbol: ISO 4217 code",
+        "costs", "what a service was charged for a period, all its lines together", "FOCUS CSV, plain CSV",
+        "time time: start of the period", "duration_us int µs: length of the period", "service symbol: what was bought, e.g. FOCUS ServiceName",
+        "kind symbol: usage, purchase, tax, credit or adjustment (FOCUS ChargeCategory); credit where a plain table has a negative charge",
+        "amount float: charge, negative for credits and refunds (FOCUS EffectiveCost, else BilledCost)", "currency symbol: ISO 4217 code",
+        "requests int: requests of the period, where the table says", "lines int: lines that this row sums",
     ),
 )
 

@@ -21,19 +21,25 @@ from perfaudit.stats.percentile import wilson
 PER_BIN = 2
 #: Fewer requests than this of a route say nothing (as in the account of time).
 LEAST_REQUESTS = 20
+#: Share of the error rate that the total gets; the routes get the rest.
+TOTAL = 0.5
+#: A percentile is a question where this many requests of the smaller arm lie beyond it on average: with fewer, it only costs the others power.
+BEYOND = 10
 #: Time bins without which nothing can be said of autocorrelation.
 LEAST_BINS = 8
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A route in both arms. ``weights``: its share of the requests of each arm; ``relevant``: it owns enough of requests or time to matter."""
+    """A route in both arms. ``weights``: its share of the requests of each arm; ``relevant``: it owns enough of requests or time to matter;
+    ``owned``: mean of its shares of the requests and of the time of both arms together."""
 
     key: Key
     a: Sample
     b: Sample
     weights: tuple[float, float]
     relevant: bool
+    owned: float
 
 
 def pairs(a: Arm, b: Arm, keys: Sequence[Key]) -> list[Pair]:
@@ -45,8 +51,9 @@ def pairs(a: Arm, b: Arm, keys: Sequence[Key]) -> list[Pair]:
         pa, pb = a.parts[key], b.parts[key]
         size = _size(a, b, min(pa.requests, pb.requests))
         weights = (pa.requests / counted[0], pb.requests / counted[1])
-        owns = max(*weights, *(p.seconds / s for p, s in zip((pa, pb), spent, strict=True) if s > 0))
-        out.append(Pair(key, Sample((pa,), (1.0,), size), Sample((pb,), (1.0,), size), weights, owns >= RELEVANT))
+        times = [p.seconds / s if s > 0 else w for p, s, w in zip((pa, pb), spent, weights, strict=True)]
+        owned = (pa.requests + pb.requests) / sum(counted) / 2 + ((pa.seconds + pb.seconds) / sum(spent) if sum(spent) > 0 else sum(weights) / 2) / 2
+        out.append(Pair(key, Sample((pa,), (1.0,), size), Sample((pb,), (1.0,), size), weights, max(*weights, *times) >= RELEVANT, max(owned, 1e-6)))
     return out
 
 
@@ -92,7 +99,7 @@ class Compared:
     routes: dict[Key, dict[str, Shift]]
     total: dict[str, tuple[Shift, Shift]]
     answers: dict[Key | None, Answer]
-    adjusted: dict[int, float]
+    adjusted: dict[tuple[Key | None, str], float]
     least: Least
     concurrent: bool
 
@@ -120,17 +127,25 @@ def compare(a: Arm, b: Arm, keys: Sequence[Key], least: Least, *, concurrent: bo
     if found:
         (aa, ba), (ab, bb) = totals(a, b, found)
         total = {m: (Shift(m, aa, ba, least, concurrent), Shift(m, ab, bb, least, concurrent)) for m in askable(aa, ba)}
-    questions: list[tuple[Key | None, str, tuple[Shift, ...]]] = [(None, m, total[m]) for m in DECIDING if m in total]
+    questions: list[tuple[Key | None, str, tuple[Shift, ...]]] = [(None, m, total[m]) for m in _asked(s[0] for s in total.values())]
     if len(found) > 1 or not total:
-        questions += [(k, m, (by[m],)) for k, by in routes.items() for m in DECIDING if m in by]
-    p = adjusted([shifts for _, _, shifts in questions])
+        questions += [(k, m, (by[m],)) for k, by in routes.items() for m in _asked(by.values())]
+    asked = {key: sum(k == key for k, _, _ in questions) for key in {k for k, _, _ in questions}}
+    owned = {pair.key: pair.owned for pair in found}
+    weights = [(TOTAL if key is None else (1 - TOTAL) * owned[key]) / asked[key] for key, _, _ in questions]
+    p = adjusted([max(s.p for s in shifts) for _, _, shifts in questions], weights)
     results: dict[Key | None, dict[str, str]] = {}
-    for key, metric, shifts in questions:
-        results.setdefault(key, {})[metric] = result_of(shifts, p[id(shifts[0])])
+    for (key, metric, shifts), adjusted_p in zip(questions, p, strict=True):
+        results.setdefault(key, {})[metric] = result_of(shifts, adjusted_p)
     if len(found) == 1 and total and found[0].relevant:
         results[found[0].key] = dict(results[None])
     answers = {key: together(by) for key, by in results.items()}
-    return Compared(a, b, found, routes, total, answers, p, least, concurrent)
+    return Compared(a, b, found, routes, total, answers, {(k, m): x for (k, m, _), x in zip(questions, p, strict=True)}, least, concurrent)
+
+
+def _asked(shifts: Iterable[Shift]) -> list[str]:
+    """The metrics that a result is decided from: those of :data:`DECIDING` with enough behind them."""
+    return [s.metric for s in shifts if s.metric in DECIDING and min(s.a.n, s.b.n) * (1 - QUANTILES.get(s.metric, 0.0)) >= (BEYOND if s.metric in QUANTILES else 0)]
 
 
 # -------------------------------------------------------------------- the form of the result
@@ -150,15 +165,13 @@ def part(compared: Compared, kind: str, only: Mapping[str, Iterable[Key]], notes
         "mix": _mix(compared),
         "load": load,
         "only_in": {arm: [{"method": m or "-", "route": r or "(unreadable)"} for m, r in sorted(keys)] for arm, keys in only.items()},
-        "error_rate": {"alpha": 0.05, "questions": _asked(compared), "method": "Holm over all metrics of all routes and of the total"},
+        "error_rate": {"alpha": 0.05, "questions": sum(len(a.results) for a in compared.answers.values()), "method": "Holm over all metrics of all routes and of the total"},
         "notes": list(notes),
     }
     out["summary"] = summary(compared, load)
     return out
 
 
-def _asked(compared: Compared) -> int:
-    return sum(len(a.results) for a in compared.answers.values())
 
 
 def arm_part(label: str, arm: Arm) -> dict[str, Any]:
@@ -201,7 +214,7 @@ def _total(compared: Compared, metric: str) -> dict[str, Any]:
     answer = compared.answers.get(None)
     out: dict[str, Any] = {"metric": metric, "name": NAMES.get(metric, metric)}
     if answer and metric in answer.results:
-        out |= {"result": answer.results[metric], "p": compared.adjusted[id(at_a)]} | _would(at_a)
+        out |= {"result": answer.results[metric], "p": compared.adjusted[(None, metric)]} | _would(at_a)
     return out | {"at_mix_of_a": _figures(compared, at_a, None), "at_mix_of_b": _figures(compared, at_b, None), "pooled": _figures(compared, own, None)}
 
 
@@ -247,7 +260,7 @@ def _reason(compared: Compared, pair: Pair, answer: Answer | None) -> str:
     if answer.metric:
         return told(shifts[answer.metric])
     if answer.result == SAME:
-        missing = [m for m in ("p95", "p99") if m not in shifts]
+        missing = [m for m in ("p95", "p99") if m not in answer.results]
         return "every interval lies within the least practical difference" + (f"; too few requests for {' and '.join(missing)}" if missing else "")
     open_ = [m for m, r in answer.results.items() if r == OPEN]
     seen = [s.detectable for m in open_ if (s := shifts[m]).detectable is not None and m != "errors"]

@@ -1,6 +1,8 @@
 """What a comparison answers: every route and the total by several metrics, so that no difference at all is called one at most 5 % of the time.
 
-Holm's procedure runs over all deciding metrics of all routes and of the total together. “Worse” and “better” need an adjusted p of at most
+Holm's procedure runs over all deciding metrics of all routes and of the total together, weighted (Benjamini & Hochberg 1997): half of the
+error rate goes to the total, the rest to the routes by what they own of the requests and of the time of both arms together, which does not
+depend on which arm is which, so that power is where the time is. “Worse” and “better” need an adjusted p of at most
 0.05 *and* a difference of at least the least practical size; “no practical difference” needs the whole interval inside it; anything else
 is “inconclusive”, with what would decide.
 """
@@ -26,14 +28,16 @@ class Answer:
     results: Mapping[str, str]
 
 
-def adjusted(questions: Sequence[Sequence[Shift]]) -> dict[int, float]:
-    """Holm-adjusted p by ``id`` of each shift. A question is asked once, of one or more shifts that must all agree: its p is the largest."""
-    from perfaudit.stats.multiple import holm
-
-    if not questions:
-        return {}
-    p = [max(s.p for s in shifts) for shifts in questions]
-    return {id(s): float(adj) for shifts, adj in zip(questions, holm(p), strict=True) for s in shifts}
+def adjusted(p: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """Adjusted p-values by Holm's step-down procedure with weights > 0: at most α where it rejects at α."""
+    order = sorted(range(len(p)), key=lambda i: (p[i] / weights[i], i))
+    left, worst = sum(weights), 0.0
+    out = [1.0] * len(p)
+    for i in order:
+        worst = max(worst, min(1.0, p[i] / weights[i] * left))
+        out[i] = worst
+        left -= weights[i]
+    return out
 
 
 def result_of(shifts: Sequence[Shift], p: float) -> str:

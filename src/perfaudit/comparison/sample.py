@@ -61,7 +61,7 @@ class Sample:
         return sum(p.durations for p in self.parts)
 
     @cached_property
-    def _sorted(self) -> tuple[Any, Any]:
+    def distribution(self) -> tuple[Any, Any]:
         """Values ascending, and the share of the weighted sample up to and with each."""
         value = np.concatenate([p.value for p in self.parts])
         mass = np.concatenate([p.n * (w / max(1, p.durations)) for p, w in zip(self.parts, self.weights, strict=True)])
@@ -70,7 +70,7 @@ class Sample:
 
     def quantile(self, q: float) -> float:
         """The ``q``-quantile of the weighted sample in µs (inverse of its distribution function)."""
-        value, share = self._sorted
+        value, share = self.distribution
         return float(value[min(int(np.searchsorted(share, q * share[-1] - 1e-9)), len(value) - 1)])
 
     def _per_bin(self, part: Part, weight: Any) -> Any:

@@ -11,10 +11,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from perfaudit.comparison.sample import Estimate, Sample, normal, uncertainty
+from perfaudit.comparison.sample import Estimate, Mean, Sample, normal, uncertainty
 from perfaudit.model import Measurement
 from perfaudit.stats.lowfrequency import Uncertainty
 
@@ -120,23 +121,32 @@ class Shift:
     def p(self) -> float:
         """The two-sided p-value of no difference at all.
 
-        Percentiles are tested by the shares of both arms above their common percentile, which needs no density and no large sample; the
-        larger of the p-values with and without regard to autocorrelation counts.
+        Typical durations are tested by their ranks in both arms together (Wilcoxon 1945): a few requests that wait for
+        seconds do not hide that all have become slower. Percentiles are tested by the shares of both arms above their common percentile,
+        which needs no density and no large sample. The larger of the p-values with and without regard to autocorrelation counts.
         """
-        if self.metric == "typical":
-            return max(self._typical_error.tail(abs(self.effect)), _tail(self.effect, self._independent_error))
-        if self.metric == "errors":
-            a, b, n = self.a.failed, self.b.failed, (self.a.requests, self.b.requests)
-        else:
-            bound = _common(self.a, self.b, QUANTILES[self.metric])
-            a, b, n = self.a.above(bound), self.b.above(bound), (self.a.n, self.b.n)
+        a, b, n = self._tested
         difference = b.value - a.value
+        if difference * self.effect < 0:
+            return 1.0
         error = uncertainty(b.influence - a.influence) if self.together and self.metric != "errors" else uncertainty(a.influence, b.influence)
-        if len(self.a.parts) == 1:
+        if len(self.a.parts) == 1 and self.metric != "typical":
             plain = exact(round(a.value * n[0]), n[0], round(b.value * n[1]), n[1])
         else:
             plain = _tail(difference, math.sqrt(a.plain + b.plain))
         return max(plain if not self.together or self.metric == "errors" else 0.0, error.tail(abs(difference)))
+
+    @property
+    def _tested(self) -> tuple[Mean, Mean, tuple[int, int]]:
+        """The means whose difference is tested, and the sample sizes."""
+        a, b = self.a, self.b
+        if self.metric == "errors":
+            return a.failed, b.failed, (a.requests, b.requests)
+        if self.metric == "typical":
+            first, second = _ranks(a, b)
+            return a.mean(first), b.mean(second), (a.n, b.n)
+        bound = _both(a, b).quantile(QUANTILES[self.metric])
+        return a.above(bound), b.above(bound), (a.n, b.n)
 
     @cached_property
     def bound(self) -> float:
@@ -195,10 +205,18 @@ def exact(ka: int, na: int, kb: int, nb: int) -> float:
     return float(min(1.0, 2 * min(below[mine], 1 - below[mine] + weight[mine] / weight.sum())))
 
 
-def _common(a: Sample, b: Sample, q: float) -> float:
-    """The ``q``-quantile of both samples together, each with half the weight (µs)."""
-    half = Sample((*a.parts, *b.parts), tuple(w / 2 for s in (a, b) for w in s.weights))
-    return half.quantile(q)
+def _both(a: Sample, b: Sample) -> Sample:
+    """Both samples together, each with half the weight."""
+    return Sample((*a.parts, *b.parts), tuple(w / 2 for s in (a, b) for w in s.weights))
+
+
+def _ranks(a: Sample, b: Sample) -> tuple[list[Any], list[Any]]:
+    """The middle rank (0–1) of every cell of both samples in both together."""
+    value, share = _both(a, b).distribution
+    distinct, last = np.unique(value), np.append(np.flatnonzero(np.diff(value)), len(value) - 1)
+    up_to = share[last] / share[-1]
+    score = (up_to + np.concatenate([[0.0], up_to[:-1]])) / 2
+    return [score[np.searchsorted(distinct, p.value)] for p in a.parts], [score[np.searchsorted(distinct, p.value)] for p in b.parts]
 
 
 def _tail(distance: float, error: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from perfaudit import redact
 from perfaudit.evidence.naming import LOAD_GENERATOR
@@ -18,6 +18,7 @@ from perfaudit.evidence.routes import OTHER, RouteTable, overflow_note
 
 if TYPE_CHECKING:
     from perfaudit.evidence.readers import ReadOptions, Sink
+    from perfaudit.evidence.source import Source
 
 #: Intervals of ``load_stages`` are a tenth of the test, between a second and ten: short stages stay apart, a day stays small.
 LEAST_INTERVAL, MOST_INTERVAL = 1, 10
@@ -29,6 +30,8 @@ _REMEMBERED = 50_000
 _NAME_LENGTH = 120
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"})
 _SECOND = 1_000_000
+#: A summary is read as a whole; a longer one is none.
+_DOCUMENT = 16 << 20
 _COLUMNS = ("time", "duration_us", "status", "method", "route", "response_bytes", "request_bytes")
 
 Labels = tuple[tuple[str, str], ...]
@@ -85,8 +88,13 @@ class Load:
 
     def iteration(self, start: int) -> None:
         """A run of the script began: what arrives, where a script makes several requests."""
-        second = self._second(start)
-        self._iterations[second] = self._iterations.get(second, 0) + 1
+        self.arrived(start, 1)
+
+    def arrived(self, time: int, n: float) -> None:
+        """``n`` arrivals in the second from ``time`` on."""
+        second = self._second(time)
+        self._iterations[second] = self._iterations.get(second, 0) + int(n)
+        self.point(time, "arrivals", n)
 
     def dropped(self, time: int, n: float) -> None:
         """Iterations that were due and not started."""
@@ -107,6 +115,10 @@ class Load:
         held = self._points.setdefault(key, [0.0, 0.0, float(mean)])
         held[0] = max(held[0], value) if most and held[1] else held[0] + value
         held[1] += 1
+
+    def total(self, name: str, value: float, **labels: str) -> None:
+        """A value of the whole test."""
+        self.point(None, name, value, tuple(labels.items()))
 
     def stage(self, time: int | None, seconds: float | None, *, target: float | None = None, achieved: float | None = None, dropped: int | None = None, users: int | None = None) -> None:
         """One row of ``load_stages``, where the tool tells stages itself."""
@@ -144,6 +156,38 @@ class Load:
                 continue
             rows.add(start, stop - start, (n + gone) / seconds if self._dropped else None, n / seconds, gone if self._dropped else None, users.get(i))
         rows.flush()
+
+
+def number(value: object) -> float | None:
+    """A finite number of a JSON or CSV field, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def document(source: Source, sink: Sink, fits: Callable[[dict[str, Any]], bool], reason: str) -> dict[str, Any] | None:
+    """A whole file as one JSON object, its lines counted; None (all rejected for ``reason``) where it is none or does not fit."""
+    import msgspec
+
+    data, lines = bytearray(), 0
+    for _, line in source.lines(sink.too_long):
+        sink.lines()
+        lines += 1
+        if len(data) < _DOCUMENT:
+            data += line + b"\n"
+    try:
+        value = msgspec.json.decode(bytes(data).removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = None
+    if isinstance(value, dict) and fits(value):
+        sink.parsed(lines)
+        return value
+    sink.reject(reason, lines, example=bytes(data[:200]))
+    return None
 
 
 def _by(held: Mapping[int, float], first: int, step: int, how: Callable[[list[float]], float]) -> dict[int, int]:

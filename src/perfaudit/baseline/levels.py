@@ -73,9 +73,9 @@ def course(cube: Cube, window: Window) -> Course:
     if not len(begin):
         return Course(np.empty(0), 0.0, *(np.empty(0),) * 4)
     count, n, rank, log, spent, expected = (np.add.reduceat(x[: len(begin) * size], begin) for x in (every, n, rank, log, spent, expected))
-    used = n > 0
+    filled = n > 0
     step = float(cube.steps[at[0]]) * size
-    return Course(cube.bins[at][begin][used], step, count[used], rank[used] / n[used], log[used] / n[used], spent[used] / np.maximum(expected[used], 1e-12))
+    return Course(cube.bins[at][begin][filled], step, count[filled], rank[filled] / n[filled], log[filled] / n[filled], spent[filled] / np.maximum(expected[filled], 1e-12))
 
 
 def _scores(count: Any) -> Any:

@@ -49,4 +49,5 @@ def mix_distance(routes: list[RouteRow]) -> tuple[float, float]:
 
 
 def _share(row: RouteRow, requests: Requests, zone: str) -> float:
-    return getattr(row, zone).count / max(1, getattr(requests.total, zone).count)
+    here, whole = (getattr(x, zone) for x in (row, requests.total))
+    return float(here.count) / max(1, int(whole.count))

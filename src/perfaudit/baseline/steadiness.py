@@ -1,4 +1,4 @@
-"""Is the stretch that counts as normal steady, and how much of a cycle does it hold?"""
+"""Is the stretch that counts as normal steady? Steps of level and load, warm-up."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.baseline.cube import Cube
-from perfaudit.baseline.levels import Course, course
+from perfaudit.baseline.levels import Course
 from perfaudit.baseline.note import Note
-from perfaudit.model import Window, iso
+from perfaudit.model import iso
 from perfaudit.stats.changepoint import normal_scores, segment
 from perfaudit.stats.steady import truncation
 
@@ -19,15 +18,11 @@ from perfaudit.stats.steady import truncation
 MOVES, LOAD_MOVES = 0.10, 0.25
 #: Fewer bins tell no change from noise (as in :mod:`perfaudit.baseline.windows`).
 LEAST_BINS = 20
-#: Twice the slowest cycle: once shows its shape, twice that it returns.
-PERIODS = 2
-DAY, WEEK = 86_400, 604_800
 
 
-def notes(cube: Cube, normal: Window) -> list[Note]:
-    """Steps in level and load, warm-up, cycles of ``normal`` (the reference, else the whole recording)."""
-    run = course(cube, normal)
-    return [*_steps(run), _warm_up(run), *_cycles(normal)]
+def notes(run: Course) -> list[Note]:
+    """Steps in level and load, warm-up, of the course of what counts as normal."""
+    return [*_steps(run), _warm_up(run)]
 
 
 def _steps(run: Course) -> list[Note]:
@@ -60,15 +55,3 @@ def _warm_up(run: Course) -> Note:
     bias, seconds = math.expm1(cut.bias), cut.index * run.seconds
     said = f"the first {seconds:,.0f} s lift the mean duration by {bias:+.1%} (MSER-5)" if cut.index else "no warm-up at the beginning (MSER-5)"
     return Note("warm-up", abs(bias) <= MOVES, said, bias, "relative change", most=MOVES)
-
-
-def _cycles(normal: Window) -> list[Note]:
-    """The slowest cycles that traffic is known to have: the day and the week."""
-    held = normal.seconds / DAY
-    if held < PERIODS:
-        return [Note("daily cycle", None, f"holds {held:.2g} of a day: it is normal for this hour of this weekday, and says nothing on others", held, "days", PERIODS)]
-    weeks = normal.seconds / WEEK
-    found = [Note("daily cycle", True, f"holds {held:.3g} days", held, "days", PERIODS)]
-    if weeks < PERIODS:
-        found.append(Note("weekly cycle", None, f"holds {weeks:.2g} of a week: it says nothing on other weekdays", weeks, "weeks", PERIODS))
-    return found

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from perfaudit.baseline import independent, outliers, representative, signs, steadiness
+from perfaudit.baseline import cycles, independent, outliers, representative, signs, steadiness
 from perfaudit.baseline.cube import REST, Cube
-from perfaudit.baseline.levels import design_effect
+from perfaudit.baseline.levels import course, design_effect
 from perfaudit.baseline.note import Note
 from perfaudit.baseline.requests import Requests
 from perfaudit.baseline.shape import Shape
@@ -27,11 +27,14 @@ LEAST_P95, LEAST_P99 = 72, 368
 def check(evidence: Evidence, tiers: Tiers, requests: Requests, cube: Cube, stream: Stream, shape: Shape) -> list[dict[str, Any]]:
     """``baseline.validity``."""
     windows = requests.windows
+    normal = windows.reference or windows.whole
+    run = course(cube, normal)
     notes = [
         *_amount(requests, cube),
         _gaps(shape),
         _edges(requests),
-        *steadiness.notes(cube, windows.reference or windows.whole),
+        *steadiness.notes(run),
+        *cycles.notes(evidence, run, normal),
         *representative.notes(requests),
         *outliers.notes(evidence, requests, cube),
         *signs.notes(stream),

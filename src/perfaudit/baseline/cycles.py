@@ -1,0 +1,78 @@
+"""Is the recording longer than the slowest cycle? Cycles that stand out in it, jobs that are known to repeat, the day and the week."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from perfaudit.baseline.levels import Course
+from perfaudit.baseline.note import Note
+from perfaudit.evidence.store import Evidence
+from perfaudit.model import Window
+from perfaudit.stats.season import candidates, fitted
+
+#: Once shows the shape of a cycle, twice that it returns.
+PERIODS = 2
+DAY, WEEK = 86_400, 604_800
+#: A cycle that explains less of the variance over time is told, but makes nothing of a comparison. A choice.
+STRONG = 0.1
+#: Jobs repeat when their intervals differ by less than a fifth (coefficient of variation), seen three times at least.
+REGULAR, SEEN = 0.2, 3
+
+
+def notes(evidence: Evidence, run: Course, normal: Window) -> list[Note]:
+    """``run``: the course of ``normal``, the stretch that counts as normal."""
+    return [_found(run), *_scheduled(evidence, normal), *_calendar(normal)]
+
+
+def _found(run: Course) -> Note:
+    """The slowest cycle that the level or the load shows. What fits less than twice is not told from a change."""
+    strongest: tuple[float, float, str] | None = None
+    for name, series in (("level of durations", run.rank), ("arrival rate", run.count.astype(np.float64))):
+        for period in candidates(series) if len(run) >= 16 and float(np.ptp(series)) > 0 else ():
+            season = fitted(series, period)
+            share = float(np.var(season.shape) / np.var(series))
+            if share >= STRONG and (strongest is None or season.period > strongest[0]):
+                strongest = (season.period, share, name)
+    if strongest is None:
+        return Note("cycles", True, f"no cycle between {4 * run.seconds:,.0f} s and {len(run) * run.seconds / 2:,.0f} s stands out", least=PERIODS)
+    period, share, name = strongest
+    held = len(run) / period
+    return Note("cycles", held >= PERIODS, f"the {name} repeats every {period * run.seconds:,.0f} s ({share:.0%} of its variance), seen {held:.1f} times", held, "periods", PERIODS)
+
+
+def _scheduled(evidence: Evidence, normal: Window) -> list[Note]:
+    """Jobs and checkpoints that repeat: the slowest one must fit in twice."""
+    asked = []
+    if evidence.has("events"):
+        asked.append("SELECT kind || ' ' || coalesce(name, ''), epoch_us(time) FROM events WHERE kind NOT IN ('deploy', 'commit', 'incident')")
+    if evidence.has("lock_events"):
+        asked.append("SELECT 'checkpoint', epoch_us(time) FROM lock_events WHERE kind = 'checkpoint'")
+    times: dict[str, list[int]] = {}
+    for name, time in evidence.rows(" UNION ALL ".join(asked) + " ORDER BY 2 LIMIT 10000") if asked else ():
+        times.setdefault(str(name).strip(), []).append(int(time))
+    slowest = max(((_interval(at), name) for name, at in times.items() if len(at) >= SEEN), default=(0.0, ""))
+    if not slowest[0]:
+        return []
+    interval, name = slowest
+    held = normal.seconds / interval
+    return [Note("scheduled work", held >= PERIODS, f"{name} repeats every {interval:,.0f} s; this stretch holds {held:.1f} of that", held, "periods", PERIODS)]
+
+
+def _interval(at: list[int]) -> float:
+    """Seconds between occurrences where they are regular, else 0."""
+    gaps: Any = np.diff(np.unique(at)) / 1e6
+    return float(gaps.mean()) if len(gaps) >= SEEN - 1 and gaps.std() <= REGULAR * gaps.mean() else 0.0
+
+
+def _calendar(normal: Window) -> list[Note]:
+    """The slowest cycles that traffic is known to have."""
+    held = normal.seconds / DAY
+    if held < PERIODS:
+        return [Note("daily cycle", None, f"holds {held:.2g} of a day: it is normal for this hour of this weekday, and says nothing on others", held, "days", PERIODS)]
+    found = [Note("daily cycle", True, f"holds {held:.3g} days", held, "days", PERIODS)]
+    weeks = normal.seconds / WEEK
+    if weeks < PERIODS:
+        found.append(Note("weekly cycle", None, f"holds {weeks:.2g} of a week: it says nothing on other weekdays", weeks, "weeks", PERIODS))
+    return found

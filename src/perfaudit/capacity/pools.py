@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,13 +63,12 @@ def judge(pool: Pool) -> dict[str, Any]:
     if pool.rate <= 0 or pool.hold <= 0:
         missing = "arrival rate" if pool.rate <= 0 else "hold time"
         return row | {"answer": "cannot tell", "reason": f"the {missing} is not known: give it with --pool {'rate=300/s' if pool.rate <= 0 else 'hold=45ms'}"}
-    cv2 = {"arrival_cv2": pool.arrival_cv2, "service_cv2": pool.hold_cv2}
     plain = pool.arrival_cv2 == pool.hold_cv2 == 1.0
     method = "Erlang C (M/M/c)" if plain else "Erlang C, Allen–Cunneen"
     offered = pool.rate * pool.hold
-    wait = queueing.waiting(pool.rate, pool.hold, pool.size, **cv2)
-    target = {"probability": USUAL_PROBABILITY} if pool.wait is None else {"p95": pool.wait}
-    needed = queueing.servers_for(pool.rate, pool.hold, **target, **cv2)
+    wait = queueing.waiting(pool.rate, pool.hold, pool.size, arrival_cv2=pool.arrival_cv2, service_cv2=pool.hold_cv2)
+    probability, p95 = (USUAL_PROBABILITY, math.inf) if pool.wait is None else (1.0, pool.wait)
+    needed = queueing.servers_for(pool.rate, pool.hold, probability=probability, p95=p95, arrival_cv2=pool.arrival_cv2, service_cv2=pool.hold_cv2)
     said = "19 of 20 requests find a free one" if pool.wait is None else f"95 of 100 wait at most {pool.wait * 1e3:g} ms"
     row |= {
         "rate": Measurement(pool.rate, "1/s").to_json(),

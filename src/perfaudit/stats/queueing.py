@@ -206,13 +206,13 @@ def waiting(rate: float, service: float, servers: int = 1, *, arrival_cv2: float
     return Wait(probability, mean, max(0.0, tail * math.log(probability / 0.05)) if tail > 0 else 0.0)
 
 
-def servers_for(rate: float, service: float, *, probability: float = 1.0, mean: float = math.inf, p95: float = math.inf, most: int = 100_000, **cv2: float) -> int | None:
+def servers_for(rate: float, service: float, *, probability: float = 1.0, mean: float = math.inf, p95: float = math.inf, most: int = 100_000, arrival_cv2: float = 1.0, service_cv2: float = 1.0) -> int | None:
     """The least number of servers at which the wait keeps all targets; None where more than ``most`` are needed."""
     offered = _positive("rate", rate) * _positive("service", service)
     low = math.floor(offered) + 1
 
     def kept(c: int) -> bool:
-        wait = waiting(rate, service, c, **cv2)
+        wait = waiting(rate, service, c, arrival_cv2=arrival_cv2, service_cv2=service_cv2)
         return wait.probability <= probability and wait.mean <= mean and wait.p95 <= p95
 
     if low > most or not kept(most):

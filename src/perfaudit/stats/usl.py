@@ -97,7 +97,8 @@ class Scalability:
 
     def gain(self, start: float, end: float) -> Interval:
         """Throughput at ``end`` over that at ``start``. Raises ``ValueError`` as :meth:`predict`."""
-        self._check(start), self._check(end)
+        self._check(start)
+        self._check(end)
         ratio = law(end, self.draws) / law(start, self.draws)
         return _interval(float((law(end, self._point) / law(start, self._point))[0]), ratio)
 
@@ -226,11 +227,13 @@ def _slope(x: Array, y: Array) -> tuple[float, float]:
 def _least_squares(n: Array, x: Array) -> Array:
     from scipy.optimize import least_squares
 
+    size = float(x.mean())
+
     def residual(p: Array) -> Array:
-        return (law(n, p[None])[0] - x) / x.mean()
+        return np.asarray((law(n, p[None])[0] - x) / size)
 
     def jacobian(p: Array) -> Array:
-        return _jacobian(n, p[None])[0] / x.mean()
+        return np.asarray(_jacobian(n, p[None])[0] / size)
 
     start = [float((x / n).max()), 0.05, 0.1 / float(n.max()) ** 2]
     box = ([0, 0, 0], [np.inf, 1, np.inf])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -118,7 +119,7 @@ class Charges:
     def flush(self) -> None:
         """Hand over what is summed, in order of time."""
         ordered = sorted(self.times)
-        step = min((b - a for a, b in zip(ordered, ordered[1:], strict=False)), default=DAY)
+        step = min((b - a for a, b in itertools.pairwise(ordered)), default=DAY)
         for (time, length, service, kind, code), (total, requests, lines) in sorted(self.sums.items(), key=lambda item: tuple(str(k) for k in item[0])):
             self.rows.add(time, min(step, 31 * DAY) if length is None else length, service, kind, code, float(total), requests, lines)
         self.rows.flush()

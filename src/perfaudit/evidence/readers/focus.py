@@ -23,6 +23,7 @@ NAME = "FOCUS cost and usage CSV"
 VERSION = 1
 TABLES = ("costs",)
 _START, _END, _EFFECTIVE, _BILLED = "chargeperiodstart", "chargeperiodend", "effectivecost", "billedcost"
+_NULLS = frozenset({"null", "none", "\\n"})
 _HINT = "a FOCUS export has ChargePeriodStart, ChargePeriodEnd, EffectiveCost or BilledCost, BillingCurrency, ServiceName"
 
 
@@ -43,40 +44,31 @@ def sniff(sample: Sample) -> Recognised | None:
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """One row per period, service, category and currency."""
     clock, charges, delimiter, shy = Clock(options.zone), Charges(sink), recognised.detail, Anonymous(sink)
-    place: dict[str, int] = {}
-    width = billed = 0
+    names: list[str] = []
+    billed = 0
     for n, offset, raw in records(source, shy, lambda _line: False):
         text = raw.decode("utf-8", "replace").lstrip("\ufeff")
-        if not text.strip():
-            sink.parsed(n)
-            continue
         cells = split(text, delimiter)
-        if not place or _names(text, delimiter)[: len(place)] == list(place)[: len(place)]:
-            names = _names(text, delimiter)
-            place, width = {key: i for i, key in reversed(list(enumerate(names)))}, len(names)
-            place = {key: place[key] for key in dict.fromkeys(names)}
+        if not text.strip() or not names or _names(text, delimiter) == names:
+            names = names or _names(text, delimiter)
             sink.parsed(n)
             continue
-        if len(cells) != width:
-            shy.reject(f"{len(cells)} columns where the header has {width}", n, offset=offset)
+        if len(cells) != len(names):
+            shy.reject(f"{len(cells)} columns where the header has {len(names)}", n, offset=offset)
             continue
-
-        def cell(key: str, cells: list[str] = cells) -> str:
-            value = cells[place[key]].strip() if key in place else ""
-            return "" if value.lower() in ("null", "none", "\\n") else value
-
-        began = period(cell(_START), clock)
-        effective, invoiced = amount(cell(_EFFECTIVE)), amount(cell(_BILLED))
-        taken = invoiced if effective is None and not cell(_EFFECTIVE) else effective
+        value = {key: "" if cell.strip().lower() in _NULLS else cell.strip() for key, cell in zip(names, cells, strict=True)}
+        began = period(value[_START], clock)
+        effective = value.get(_EFFECTIVE, "")
+        taken = amount(effective or value.get(_BILLED, ""))
         if began is None:
-            shy.reject("ChargePeriodStart cannot be read", n, offset=offset, cells=cell(_START))
+            shy.reject("ChargePeriodStart cannot be read", n, offset=offset, cells=value[_START])
         elif taken is None:
-            shy.reject("no EffectiveCost or BilledCost that can be read", n, offset=offset, cells=f"{cell(_EFFECTIVE)}, {cell(_BILLED)}")
+            shy.reject("no EffectiveCost or BilledCost that can be read", n, offset=offset, cells=f"{effective}, {value.get(_BILLED, '')}")
         else:
-            ended = period(cell(_END), clock)
+            ended = period(value.get(_END, ""), clock)
             length = ended[0] - began[0] if ended and ended[0] > began[0] else began[1] or DAY
-            charges.add(began[0], length, name(cell("servicename")), (name(cell("chargecategory")) or "").lower() or None, currency(cell("billingcurrency")), taken[0])
-            billed += effective is None
+            charges.add(began[0], length, name(value.get("servicename", "")), value.get("chargecategory", "").lower()[:20] or None, currency(value.get("billingcurrency", "")), taken[0])
+            billed += not effective
             sink.parsed(n)
     charges.close()
     if billed:

@@ -122,7 +122,7 @@ def _run(settings: Settings, paths: tuple[str, ...], asked: Asked, split: int | 
     if any(s is not None for s in stored):
         from perfaudit.audit import Audit, Request
 
-        both = [s if s is not None else Audit(b, Request(name=n)).run() for s, b, n in zip(stored, bundles, names, strict=True) if s is not None or b is not None]
+        both = [s or (Audit(b, Request(name=n, where=settings.where)).run() if b else {}) for s, b, n in zip(stored, bundles, names, strict=True)]
         return _result(known, names, results.part(both, names, asked), results.window(both))
     evidence = [Evidence(b, where=settings.where) for b in known]
     if split is not None:
@@ -160,7 +160,7 @@ def _result(bundles: list[Bundle], names: list[str], part: dict[str, Any], windo
 
 def _names(paths: tuple[str, ...]) -> list[str]:
     """What people call the arms: file names, with their folder where those are the same."""
-    real = [p if p == "-" else os.path.realpath(p) for p in paths]  # noqa: PTH118
+    real = [p if p == "-" else os.path.realpath(p) for p in paths]
     names = ["standard input" if p == "-" else os.path.basename(p) for p in real]  # noqa: PTH119
     if len(set(names)) < len(names):
         names = [os.path.join(os.path.basename(os.path.dirname(p)), n) for p, n in zip(real, names, strict=True)]  # noqa: PTH118, PTH119, PTH120

@@ -280,8 +280,8 @@ def told(shift: Shift) -> str:
 
 
 def percent(share: float) -> str:
-    """A share for a sentence."""
-    return f"{share:.0%}" if share >= 0.1 else f"{share:.2g}".rstrip(".") and f"{share * 100:.2g} %"
+    """A share or a change for a sentence; from ten times on, how many times."""
+    return f"{share + 1:,.0f} times" if share >= 9 else f"{share:.0%}" if share >= 0.1 else f"{share * 100:.2g} %" if share < 0.0095 else f"{share:.0%}"
 
 
 def _mix(compared: Compared) -> dict[str, Any]:

@@ -40,6 +40,8 @@ Labels = tuple[tuple[str, str], ...]
 class Load:
     """One source of a load generator; ``test`` is how people know it. Durations are µs, instants µs since the epoch."""
 
+    UNNAMED = OTHER
+
     def __init__(self, sink: Sink, options: ReadOptions, test: str) -> None:
         self._sink, self._test = sink, test
         self._rows = Rows(sink, "requests", _COLUMNS, service=LOAD_GENERATOR, instance=test)

@@ -35,6 +35,7 @@ _FORMS = {
 }
 _SUFFIX = re.compile(r"_(?:stats_history|stats|failures|exceptions)\.csv$")
 _PERCENTILE = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)%")
+_VARIES = re.compile(r"(?<=/)\[[^\[\]/]*\]")
 _BEGINS = re.compile(rb"\d{10},|(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|),")
 
 
@@ -69,12 +70,17 @@ def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOption
     load.finish()
 
 
+def _named(load: Load, name: str, method: str) -> tuple[str | None, str]:
+    """Locust's documentation names what varies ``/blog?id=[id]``, ``/items/[id]``."""
+    return load.named(_VARIES.sub("{id}", name) if name.startswith("/") else name, method)
+
+
 def _stats(load: Load, row: dict[str, str]) -> str:
     count, failed, rate = number(row["Request Count"]), number(row.get("Failure Count")), number(row.get("Requests/s"))
     if count is None or count < 0:
         return "no count of requests"
     aggregated = row["Name"] == "Aggregated" and not row["Type"]
-    method, route = ("", "") if aggregated else load.named(row["Name"], row["Type"])
+    method, route = ("", "") if aggregated else _named(load, row["Name"], row["Type"])
     where = {} if aggregated else {"route": route, "method": method or ""}
     load.total("requests", count, **where)
     load.total("failures", failed or 0.0, **where)
@@ -113,7 +119,7 @@ def _failures(load: Load, row: dict[str, str]) -> str:
     count = number(row["Occurrences"])
     if count is None:
         return "no count"
-    method, route = load.named(row["Name"], row["Method"])
+    method, route = _named(load, row["Name"], row["Method"])
     load.total("failure", count, route=route, method=method or "", error=template(row["Error"]))
     return ""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perfaudit.baseline import cube as cubes
-from perfaudit.baseline import load_test, validity, windows
+from perfaudit.baseline import dashboards, load_test, validity, windows
 from perfaudit.baseline import shape as shapes
 from perfaudit.baseline import tiers as tiering
 from perfaudit.baseline.cube import Cube
@@ -108,6 +108,8 @@ class Audit:
         if ready.requests is not None and ready.cube is not None and ready.stream is not None:
             shape = shapes.build(ready.cube, [found.whole, *([found.reference] if found.source == "baseline" and found.reference else [])])
             out["baseline"] = results.baseline_part(ready.requests, shape, validity.check(self.evidence, ready.tiers, ready.requests, ready.cube, ready.stream, shape))
+            if hidden := dashboards.hidden(self.evidence, ready.tiers, ready.requests, ready.cube):
+                out["baseline"]["hidden"] = hidden
         if account.components:
             out["time_account"] = results.account_part(account, judged.findings)
         if self.load:

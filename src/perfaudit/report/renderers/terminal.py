@@ -196,7 +196,7 @@ def _command(collect: str) -> Text:
 def _answers(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     """Every page in a line or two, below a verdict."""
     if found := pages.of(result):
-        yield _text("\n", ("Also answered", "bold"), ("  in full with -o report.html, or -", "dim"))
+        yield _text("\n", ("Also answered", "bold"), ("  in full with -o report.html", "dim"))
         yield _rows([(text.cut(page.title, 24).lower(), _text(text.cut(page.answer, 3 * width))) for page in found])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from perfaudit.baseline.cube import Cube
 from perfaudit.model import Wanted, Windows
 from perfaudit.paths.account import TimeAccount
-from perfaudit.stats.association import Association, spearman
+from perfaudit.stats.correlation import Association, spearman
 
 ACCESS_LOG = Wanted("an access log with request times (requests)", "log_format timed '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\" $request_time $upstream_response_time';", "shows arrivals and latency: whether load rose, and whether the tail follows it")
 

@@ -1,0 +1,138 @@
+"""Comparison: is B worse than A, on which routes, at an equal mix and under which load?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from perfaudit.report import text
+from perfaudit.report.pages import Cell, Chart, Page, Table, _shift_chart
+
+TONES = {"worse": "bad", "better": "good", "no practical difference": "good"}
+QUESTIONS = {"before-after": "Is it worse than before?", "canary": "Is the canary worse than the stable version that runs beside it?", "environments": "Why is it slower there than here?"}
+TITLES = {"before-after": "Before and after", "canary": "Canary", "environments": "Two environments"}
+#: Rows of the chart: the routes that own the most.
+MOST_ROWS = 12
+
+Row = Mapping[str, Any]
+
+
+def page(result: Mapping[str, Any]) -> Page | None:
+    """The page of two arms; None where the result compares none (deploys have a page of their own)."""
+    part = result.get("comparison") or {}
+    if "routes" not in part or not part.get("arms"):
+        return None
+    kind = part["as"]
+    return Page(
+        "comparison", TITLES.get(kind, "Comparison"), QUESTIONS.get(kind, "Is B worse than A?"), _sentence(part["summary"]), TONES.get(part["result"], "open"),
+        tuple(_facts(part)), tuple(_charts(part)), tuple(t for t in (_routes(part), _percentiles(part), _total(part), _alone(part)) if t.rows), tuple(_notes(part)),
+    )  # fmt: skip
+
+
+def _sentence(said: str) -> str:
+    return said[:1].upper() + said[1:].rstrip(".") + "."
+
+
+def _facts(part: Row) -> list[tuple[str, Cell]]:
+    out: list[tuple[str, Cell]] = [("Result", part["result"])]
+    for arm in part["arms"]:
+        out.append((f"{arm['arm']}: {arm['name']}", f"{text.span(arm['window'])}, {text.number(arm['requests'])} requests"))
+    load = part.get("load", {})
+    if "ratio" in load:
+        out.append(("Load", f"{text.number(load['a']['value'], '1/s')} and {text.number(load['b']['value'], '1/s')}: {load['note']}"))
+    mix = part.get("mix", {})
+    if "distance" in mix:
+        moved = text.percent(mix["distance"]["value"])
+        out.append(("Mix", f"{moved} of the requests went to other routes" + ("; held constant below" if any("at_mix_of_a" in m for m in part.get("metrics", [])) else "")))
+    out += [("Paradox", said) for said in mix.get("paradox", [])]
+    least = part["least"]
+    out.append(("Least that matters", f"{text.percent(least['share'])} and {text.duration(least['duration_ms'])} of a duration, {text.percent(least['errors'])} of the requests"))
+    return out
+
+
+def name(row: Row) -> str:
+    """``POST /checkout``."""
+    return f"{row['method']} {row['route']}".strip()
+
+
+def change(shift: Row | None) -> str:
+    """``+45 % (+20 … +80 %)``: a shift with its sign."""
+    if not shift or shift.get("value") is None:
+        return ""
+    low, high = shift.get("ci") or (None, None)
+    sizes = [None if v is None else signed(v) for v in (shift["value"], low, high)]
+    return str(sizes[0]) + ("" if low is None and high is None else f" ({sizes[1] or 'open'} … {sizes[2] or 'open'})")
+
+
+def signed(value: float) -> str:
+    """A share with its sign; from ten times on, how many times."""
+    return f"{value + 1:,.0f} times" if value >= 9 else ("+" if value > 0 else "−" if value < 0 else "±") + text.percent(abs(value))
+
+
+def _charts(part: Row) -> list[Chart]:
+    rows = []
+    for route in part["routes"][:MOST_ROWS]:
+        for metric in ("typical", "p95"):
+            shift = (route.get(metric) or {}).get("shift")
+            if shift and shift.get("value") is not None and shift["value"] > -1:
+                low, high = shift.get("ci") or (None, None)
+                rows.append(_shift_chart.Row(f"{metric} · {name(route)}", 1 + shift["value"], _ratio(low), _ratio(high)))
+    if not rows:
+        return []
+    said = f"Durations of B over those of A with 95 % intervals, {text.plural(len(rows), 'row')}; the band is what does not matter"
+    return [Chart("B over A, route by route", _shift_chart.forest(rows, part["least"]["share"], title="B over A, route by route", desc=said), said + ".")]
+
+
+def _ratio(share: float | None) -> float | None:
+    return None if share is None or share <= -1 else 1 + share
+
+
+def _routes(part: Row) -> Table:
+    body = []
+    for r in part["routes"]:
+        weights = r.get("weights", {})
+        body.append((name(r), r["result"], r["reason"], change((r.get("typical") or {}).get("shift")), change((r.get("p95") or {}).get("shift")), _share(weights.get("a")), _share(weights.get("b"))))
+    tested = part.get("error_rate", {})
+    note = f"Shares are of the requests on common routes. {tested['questions']} questions were asked together ({tested['method']}): if nothing had changed, one would be answered with better or worse in at most {text.percent(tested['alpha'])} of comparisons." if tested else ""
+    return Table("Routes", ("Route", "Result", "Why", "Typical", "p95", "Share in A", "Share in B"), body, note)
+
+
+def _share(weight: float | None) -> str:
+    return "" if weight is None else text.percent(weight)
+
+
+def _percentiles(part: Row) -> Table:
+    body = []
+    for r in part["routes"]:
+        cells: list[Cell] = [name(r)]
+        for metric in ("p50", "p95", "p99", "errors"):
+            row = r.get(metric) or {}
+            cells += [row.get("a"), row.get("b")]
+        if any(c is not None for c in cells[1:]):
+            body.append(tuple(cells))
+    return Table("Percentiles and errors", ("Route", "p50 A", "p50 B", "p95 A", "p95 B", "p99 A", "p99 B", "Errors A", "Errors B"), body)
+
+
+def _total(part: Row) -> Table:
+    body = []
+    for m in part.get("metrics", []):
+        at_a, at_b, own = (m.get(k) for k in ("at_mix_of_a", "at_mix_of_b", "pooled"))
+        shown = at_a or own
+        if shown:
+            body.append((m["name"], m.get("result", ""), shown["a"], shown["b"], change((at_a or {}).get("shift")), change((at_b or {}).get("shift")), change((own or {}).get("shift"))))
+    return Table("All common routes together", ("Metric", "Result", "A", "B", "At A's mix", "At B's mix", "As it was"), body, "At a mix: every route weighs the same in both arms. As it was: each arm with its own mix; where it differs from the others, the mix moved it.")
+
+
+def _alone(part: Row) -> Table:
+    rows = [(name(r), f"only in {arm.upper()}") for arm, listed in part.get("only_in", {}).items() for r in listed]
+    return Table("Routes that were not compared", ("Route", "Where"), rows[:40], f"{len(rows) - 40} more." if len(rows) > 40 else "")
+
+
+def _notes(part: Row) -> Sequence[str]:
+    open_ = [r for r in part["routes"] if r["result"] == "inconclusive" and r.get("needed_times")]
+    out = list(part.get("notes", []))
+    if open_:
+        most = max(open_, key=lambda r: r["needed_times"])
+        least = min(open_, key=lambda r: r["needed_times"])
+        out.append(f"To decide the open routes at {text.percent(part['least']['share'])}: recordings {text.significant(least['needed_times'], 2)} times as long ({name(least)}) to {text.significant(most['needed_times'], 2)} times ({name(most)}).")
+    return out

@@ -39,5 +39,6 @@ def _span(seconds: float) -> str:
     """``30 days``, ``1 hour``: a window of a definition in words."""
     for size, word in _WORDS:
         if seconds >= size and seconds % size == 0 and not (word == "month" and seconds < 60 * 86_400):
-            return text.plural(round(seconds / size), word)
+            n = round(seconds / size)
+            return f"{n} {word}{'s' * (n != 1)}"
     return shorthand(seconds)

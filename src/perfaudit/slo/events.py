@@ -70,6 +70,13 @@ class Counter:
             return self._samples(indicator.value, indicator)
         return Reason("a ratio that was computed elsewhere tells no events; give good (or bad) and total")
 
+    def bounds(self) -> tuple[str, tuple[float, ...]]:
+        """The recorded histogram of HTTP durations and its bounds in seconds; ``("", ())`` where there is none."""
+        rows = self.evidence.rows("SELECT name, list(DISTINCT labels['le']) FROM metrics WHERE ends_with(name, '_bucket') AND contains(name, 'http') AND labels['le'] IS NOT NULL GROUP BY name ORDER BY count(*) DESC, name LIMIT 1")
+        for name, texts in rows:
+            return str(name).removesuffix("_bucket"), tuple(sorted(b / 1e6 for text in texts if (b := selectors.bound(str(text))) is not None and b > 0))
+        return "", ()
+
     # ---------------------------------------------------------------- requests
 
     def _requests(self, indicator: Indicator) -> Events | Reason:

@@ -46,8 +46,8 @@ def _never(rule: BurnAlert, slo: Slo, threshold: float, minimum: int, rate: floa
     return ""
 
 
-def objective(slo: Slo, rate: float | None, alerts: Sequence[dict[str, Any]], bounds: Sequence[float] = ()) -> list[dict[str, Any]]:
-    """What speaks against an objective: rows of ``check``, ``ok`` and ``detail``. ``rate``: events/s of the recording; ``bounds``: of a recorded histogram, in s."""
+def objective(slo: Slo, rate: float | None, alerts: Sequence[dict[str, Any]], histogram: tuple[str, Sequence[float]] = ("", ())) -> list[dict[str, Any]]:
+    """What speaks against an objective: rows of ``check``, ``ok`` and ``detail``. ``rate``: events/s of the recording; ``histogram``: name and bounds in s."""
     rows = []
     needed = math.ceil(1 / (1 - slo.target) - 1e-9)
     if rate is not None:
@@ -60,7 +60,7 @@ def objective(slo: Slo, rate: float | None, alerts: Sequence[dict[str, Any]], bo
         detail = f"{len(possible)} of {len(alerts)} alerts can fire" + "".join(f"; {name(a)}: {a['reason']}" for a in alerts if not a["feasible"])
         rows.append({"check": "alerts", "ok": len(possible) == len(alerts), "detail": detail})
     if slo.indicator.kind == "latency":
-        rows.append(_bucket(slo.indicator.bound / 1e6, bounds))
+        rows.append(_bucket(slo.indicator.bound / 1e6, *histogram))
     return rows
 
 
@@ -69,10 +69,10 @@ def name(row: dict[str, Any]) -> str:
     return f"{row['severity']} {row['factor']:.4g}× over {shorthand(row['long_s'])}" + (f" and {shorthand(row['short_s'])}" if row["short_s"] else "")
 
 
-def _bucket(bound: float, bounds: Sequence[float]) -> dict[str, Any]:
+def _bucket(bound: float, recorded: str, bounds: Sequence[float]) -> dict[str, Any]:
     """Whether a histogram can count what the objective asks for."""
     known = tuple(bounds) or DEFAULT_BOUNDS
-    whose = "of the recorded histogram" if bounds else "that client libraries choose by default"
+    whose = f"of {recorded}, which is recorded" if bounds else "that client libraries choose by default"
     if any(math.isclose(bound, b) for b in known):
         return {"check": "bucket", "ok": True, "detail": f"{bound:g} s is one of the bounds {whose}"}
     near = min(known, key=lambda b: abs(math.log(b / bound)))

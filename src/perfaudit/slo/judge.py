@@ -45,7 +45,7 @@ def judge(slo: Slo, counter: counting.Counter | None) -> dict[str, Any]:
         return row | {"reason": found.text, "alerts": alerts, "feasibility": feasibility.objective(slo, None, alerts)}
     row["notes"] += found.notes
     row["indicator"] |= {"said": found.said, "query": found.query}
-    return row | _counted(slo, found)
+    return row | _counted(slo, found, counter.bounds() if counter and slo.indicator.kind == "latency" else ("", ()))
 
 
 def described(slo: Slo) -> str:
@@ -72,7 +72,7 @@ def _largest(slo: Slo, counter: counting.Counter) -> dict[str, Any]:
     return {"state": "kept" if value < slo.indicator.bound else "broken", "measured": measured, "notes": [*slo.notes, "a bound on every sample has no budget"]}
 
 
-def _counted(slo: Slo, found: counting.Events) -> dict[str, Any]:
+def _counted(slo: Slo, found: counting.Events, histogram: tuple[str, Sequence[float]]) -> dict[str, Any]:
     bad, total, bin_s, unit = found.bad, found.total, found.bin_s, found.unit
     recorded_s = len(total) * bin_s
     rate = float(total.sum()) / recorded_s
@@ -96,7 +96,7 @@ def _counted(slo: Slo, found: counting.Events) -> dict[str, Any]:
     out: dict[str, Any] = {"state": "kept" if kept else "broken", "measured": attained, "attained": attained, "bad": _plain(lost), "total": _plain(n), "unit": unit}
     if kept and n < 1 / allowed - 1e-9:
         out |= {"state": "unknown", "reason": f"{n:,.0f} {unit} are too few: a share of {slo.target:.6g} can be told kept from {math.ceil(1 / allowed - 1e-9):,} on"}
-    out["sure"] = bool(1 - ratio.high >= slo.target if kept else 1 - ratio.low < slo.target)
+    out["sure"] = bool(1 - ratio.high >= slo.target if kept else budget.interval(ratio.value, n)[0] > allowed)
     out["budget"] = {
         "burn": scaled(1 / allowed, "×"),
         "spent": scaled(recorded_s / slo.period_s / allowed, "share", f"; share of the period's budget, extrapolated: the period of {shorthand(slo.period_s)} is taken to have the load of this recording"),
@@ -111,7 +111,7 @@ def _counted(slo: Slo, found: counting.Events) -> dict[str, Any]:
     rows = [_alert(slo, a, bad, total, bin_s, seen, found) for a in alerts_of(slo)]
     return out | {
         "alerts": rows,
-        "feasibility": feasibility.objective(slo, rate if slo.method == "occurrences" else 1 / slo.slice_s, rows),
+        "feasibility": feasibility.objective(slo, rate if slo.method == "occurrences" else 1 / slo.slice_s, rows, histogram),
         "recorded": {"seconds": recorded_s, "rate_per_s": rate},
         "series": _series(slo, rows, bad, total, bin_s, seen * bin_s, found.start),
     }

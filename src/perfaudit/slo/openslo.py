@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from perfaudit.errors import ConfigError
@@ -66,7 +67,7 @@ class _Part:
         value = self.value.get(key)
         if value is None and default is not None:
             return default
-        if not isinstance(value, str | int | float) or isinstance(value, bool) or not str(value).strip():
+        if not isinstance(value, str | int | float | date) or isinstance(value, bool) or not str(value).strip():
             raise self.wrong(f"“{key}” must be a text" if value is not None else f"“{key}” is missing", key)
         return str(value).strip()
 
@@ -112,8 +113,8 @@ def _objects(documents: Iterable[Document]) -> dict[str, Any]:
             found["notes"].append(f"{part.where('kind')}: kind {kind or '(none)'} is not known: not read")
         else:
             name = part.at("metadata").text("name")
-            if len(name) > LONGEST_NAME:
-                raise part.wrong(f"the name is longer than {LONGEST_NAME} characters", "metadata", "name")
+            if len(name) > LONGEST_NAME or not name.isprintable():
+                raise part.wrong(f"the name is longer than {LONGEST_NAME} characters, or holds control characters", "metadata", "name", todo="lower-case letters, digits and dashes")
             if name in found[kind]:
                 raise part.wrong(f"{kind} {name[:60]} is defined twice; first at {found[kind][name].where()}", "metadata", "name", todo="give each its own name")
             found[kind][name] = part

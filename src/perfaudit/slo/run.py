@@ -36,9 +36,9 @@ def counter(evidence: Evidence, since: int | None = None, until: int | None = No
         raise InsufficientEvidence("neither requests nor metrics were read, so no objective can be judged", todo="give an access log, or Prometheus text with timestamps")
     own = Window(int(first), int(last) + 1)
     window = Window(own.start if since is None else since, own.end if until is None else until)
-    if window.end <= window.start:
+    if since is not None and until is not None and until <= since:
         raise UsageError("--until is not after --since", where=str(window), todo="swap them; times without a zone are UTC")
-    if not window.overlap(own):
+    if window.end <= window.start or not window.overlap(own):
         raise UsageError("the window holds no evidence", where=f"asked for {window}; recorded {own}", todo="say --since and --until within the recording; times without a zone are UTC")
     return Counter(evidence, Window(max(window.start, own.start), min(window.end, own.end)), outer.condition, tuple(t.service for t in outer.all))
 

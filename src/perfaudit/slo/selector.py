@@ -144,8 +144,8 @@ def on_requests(selector: Selector, services: tuple[str, ...]) -> tuple[str, lis
             parts.append(_compare("coalesce(route, '')", op, value))
         elif label in SERVICE and op == "=" and value in services:
             parts.append(f"service = {quote(value)}")
-        elif label == "le" and bucket and op == "=" and (bound := _bound(value)) is not None:
-            parts.append("true" if bound < 0 else f"duration_us <= {bound}")
+        elif label == "le" and bucket and op == "=" and (least := bound(value)) is not None:
+            parts.append("true" if least < 0 else f"duration_us <= {least}")
             bounded = True
         else:
             left_out.append(f"{label}{op}{string(value)}")
@@ -154,7 +154,7 @@ def on_requests(selector: Selector, services: tuple[str, ...]) -> tuple[str, lis
     return " AND ".join(parts) or "true", left_out
 
 
-def _bound(value: str) -> int | None:
+def bound(value: str) -> int | None:
     """A bucket's bound in µs; −1 for +Inf, None for no number."""
     if value == "+Inf":
         return -1

@@ -11,7 +11,10 @@ from perfaudit.slo.model import shorthand
 
 #: Objectives with a chart of their own: the worst ones; every one has its rows.
 MOST_CHARTS = 4
+#: A burn below a tenth is a flat line at the bottom.
+WORTH_A_CHART = 0.1
 STATES = {"kept": "kept", "broken": "broken", "unknown": "cannot be judged"}
+UNSURE = {"kept": ", not certain", "broken": ", perhaps by chance"}
 
 Row = Mapping[str, Any]
 
@@ -38,13 +41,13 @@ def _answer(rows: Sequence[Row]) -> str:
         worst = max(broken, key=_burn)
         said = f"{len(broken)} of {text.plural(len(rows), 'objective')} {'is' if len(broken) == 1 else 'are'} broken: {worst['objective']}"
         if "attained" in worst:
-            said += f" ({text.measured(worst['attained'])}, promised {_share(worst['target'])})"
+            said += f" ({worst['attained']['value'] * 100:.4g} % good, promised {_share(worst['target'])})"
         first = _first(worst)
         return said + (f"; the first alert fires at {text.clock(first['at'])} UTC" if first else "; no alert would have fired" if worst.get("alerts") else "") + "."
     if kept:
         unsure = sum(not r.get("sure", True) for r in kept)
         said = f"{text.plural(len(kept), 'objective')} kept"
-        said += f", {unsure} of them within the uncertainty of this recording" if unsure else ""
+        said += f"; {'it lies' if len(kept) == 1 else f'{unsure} of them lie'} within the uncertainty of this recording" if unsure else ""
         return said + (f"; {len(open_)} cannot be judged." if open_ else ".")
     return f"Not one of {text.plural(len(rows), 'objective')} can be judged." if len(rows) > 1 else "The objective cannot be judged."
 
@@ -76,7 +79,7 @@ def _objectives(rows: Sequence[Row]) -> Table:
     body = []
     for r in rows:
         spent = r.get("budget", {})
-        state = STATES[r["state"]] + (", not certain" if r.get("sure") is False and r["state"] != "unknown" else "")
+        state = STATES[r["state"]] + (UNSURE.get(r["state"], "") if r.get("sure") is False else "")
         bad = f"{text.number(r['bad'])} of {text.number(r['total'])}" if "bad" in r else ""
         body.append((r["objective"], state, r.get("attained") or r.get("measured") or "", _share(r["target"]) if r["target"] < 1 else "always", bad, spent.get("burn", ""), spent.get("spent", "")))
     return Table(
@@ -89,19 +92,19 @@ def _alerts(rows: Sequence[Row]) -> Table:
     body = []
     for r in rows:
         for a in r.get("alerts", []):
-            now = " and ".join(text.measured(m) for m in a.get("burn_now", {}).values())
+            now = " / ".join(f"{text.significant(v, 2)}×" if (v := text.value_of(m)) is not None else "–" for m in a.get("burn_now", {}).values())
             outage = text.stretch(a["outage_detected_s"]) if "outage_detected_s" in a else "–"
-            body.append((r["objective"], alert(a), text.percent(a["threshold"]), a["minimum_bad"], outage, now, _told(a)))
+            body.append((r["objective"], alert(a), text.percent(a["threshold"]), outage, now, _told(a)))
     return Table(
-        "Alerts on the burn rate", ("Objective", "Alert", "Fires above", "Least bad", "Outage told after", "Burn at the end", "Would have fired (UTC)"), body,
-        "An alert fires while every window burns faster than its factor and the long one holds the least number of bad events, so that chance at low traffic fires none.",
+        "Alerts on the burn rate", ("Objective", "Alert", "Above", "Outage told", "Burn at the end", "Would fire (UTC)"), body,
+        "An alert fires while the error ratio of every window is above the threshold and the long window holds enough bad events, so that chance at low traffic fires none. Outage told: after a total outage of this long.",
     )  # fmt: skip
 
 
 def alert(a: Mapping[str, Any]) -> str:
-    """``page 14.4× over 1h and 5m``."""
-    windows = " and ".join(shorthand(a[k]) for k in ("long_s", "short_s") if a.get(k))
-    return f"{a['severity']} {text.trimmed(a['factor'])}× over {windows}" + (f", for {shorthand(a['after_s'])}" if a.get("after_s") else "")
+    """``page 14.4× 1h/5m``."""
+    windows = "/".join(shorthand(a[k]) for k in ("long_s", "short_s") if a.get(k))
+    return f"{a['severity']} {text.trimmed(a['factor'])}× {windows}" + (f", for {shorthand(a['after_s'])}" if a.get("after_s") else "")
 
 
 def _told(a: Mapping[str, Any]) -> str:
@@ -116,9 +119,8 @@ def _told(a: Mapping[str, Any]) -> str:
 
 
 def _feasibility(rows: Sequence[Row]) -> Table:
-    words = {True: "ok", False: "no", None: "open"}
-    body = [(r["objective"], f["check"], words[f["ok"]], f["detail"]) for r in rows for f in r.get("feasibility", [])]
-    return Table("Can they be measured?", ("Objective", "Check", "Ok", "Detail"), body)
+    body = [(r["objective"], f["check"], "no" if f["ok"] is False else "open", f["detail"]) for r in rows for f in r.get("feasibility", []) if not f["ok"]]
+    return Table("What stands in the way of measuring them", ("Objective", "Check", "Ok", "Detail"), body)
 
 
 def _charts(judged: Sequence[Row]) -> list[Chart]:
@@ -129,10 +131,10 @@ def _charts(judged: Sequence[Row]) -> list[Chart]:
     if svg := _budget_chart.bars(spent, title="Errors over allowed errors", desc=said):
         out.append(Chart("Errors over allowed errors, this recording", svg, said))
     for r in ranked[:MOST_CHARTS]:
-        if not r.get("bad") or "series" not in r:
+        if _burn(r) < WORTH_A_CHART and not _first(r):
             continue
         first = _first(r)
-        said = f"{r['objective']}: burn rate over time; " + (f"the first alert fires at {text.clock(first['at'])} UTC" if first else "no alert fires")
+        said = "of its long windows, with the factor of each alert; " + (f"the first alert fires at {text.clock(first['at'])} UTC" if first else "no alert fires")
         if svg := _budget_chart.burn(r["series"], r["alerts"], title=f"Burn rate of {r['objective']}", desc=said):
             out.append(Chart(f"Burn rate of {r['objective']}", svg, said))
     return out

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perfaudit.baseline import cube as cubes
-from perfaudit.baseline import dashboards, load_test, validity, windows
+from perfaudit.baseline import dashboards, limits, load_test, validity, windows
 from perfaudit.baseline import shape as shapes
 from perfaudit.baseline import tiers as tiering
 from perfaudit.baseline.cube import Cube
@@ -91,25 +91,14 @@ class Audit:
         objective, objectives = judge_all(self.request.objectives, ready.requests, self.evidence)
         judged = judge(self.evidence, account, outcomes, objective)
         verdict = self.load.instead(judged.verdict) if self.load and ready.requests is None else judged.verdict
-        definition = self.request.config.definition
-        out: dict[str, Any] = {
-            "schema_version": results.SCHEMA_VERSION,
-            "audit": results.audit_part(definition.get("name", self.request.name), definition.get("question", QUESTION), ready.assumptions, definition),
-            "window": {"start": iso(found.whole.start), "end": iso(found.whole.end)},
-            "windows": results.windows_part(found),
-            "services": results.services_part(ready.tiers),
-            "inventory": results.inventory(self.bundle),
-            "not_read": list(self.own.manifest["not_read"]),
+        out = self.opening(ready) | {
             "events": self._events(found),
             "verdict": verdict.to_json(),
             "findings": results.findings_part(judged),
             "checks": results.checks_part(outcomes),
         }
-        if ready.requests is not None and ready.cube is not None and ready.stream is not None:
-            shape = shapes.build(ready.cube, [found.whole, *([found.reference] if found.source == "baseline" and found.reference else [])])
-            out["baseline"] = results.baseline_part(ready.requests, shape, validity.check(self.evidence, ready.tiers, ready.requests, ready.cube, ready.stream, shape))
-            if hidden := dashboards.hidden(self.evidence, ready.tiers, ready.requests, ready.cube):
-                out["baseline"]["hidden"] = hidden
+        if baseline := self.baseline(ready):
+            out["baseline"] = baseline
         if account.components:
             out["time_account"] = results.account_part(account, judged.findings)
         if self.load:
@@ -117,6 +106,32 @@ class Audit:
         if objectives:
             out["slo"] = {"objectives": objectives}
         return out
+
+    def baseline(self, ready: Prepared, *, proves: bool = False) -> dict[str, Any]:
+        """``baseline`` of the result, {} where no requests were read. ``proves``: with what it can and cannot prove, per route."""
+        if ready.requests is None or ready.cube is None or ready.stream is None:
+            return {}
+        found = ready.windows
+        shape = shapes.build(ready.cube, [found.whole, *([found.reference] if found.source == "baseline" and found.reference else [])])
+        out = results.baseline_part(ready.requests, shape, validity.check(self.evidence, ready.tiers, ready.requests, ready.cube, ready.stream, shape))
+        if hidden := dashboards.hidden(self.evidence, ready.tiers, ready.requests, ready.cube):
+            out["hidden"] = hidden
+        if proves:
+            out["limits"] = limits.limits(ready.requests, ready.cube)
+        return out
+
+    def opening(self, ready: Prepared, question: str = QUESTION) -> dict[str, Any]:
+        """What every result begins with: audit, windows, services, inventory."""
+        definition, found = self.request.config.definition, ready.windows
+        return {
+            "schema_version": results.SCHEMA_VERSION,
+            "audit": results.audit_part(definition.get("name", self.request.name), definition.get("question", question), ready.assumptions, definition),
+            "window": {"start": iso(found.whole.start), "end": iso(found.whole.end)},
+            "windows": results.windows_part(found),
+            "services": results.services_part(ready.tiers),
+            "inventory": results.inventory(self.bundle),
+            "not_read": list(self.own.manifest["not_read"]),
+        }
 
     # ---------------------------------------------------------------- windows
 

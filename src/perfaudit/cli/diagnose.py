@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import click
 
 from perfaudit.cli import _folder, _options
 from perfaudit.cli._options import ASKING, SHOWING, Settings
+
+if TYPE_CHECKING:
+    from perfaudit.audit import Audit
 
 
 @click.command("diagnose", short_help="Phase 4: findings, look-alikes ruled out, the constraint.")
@@ -25,6 +32,13 @@ def command(settings: Settings, folder: str | None) -> int:
 
 def run(settings: Settings, folder: str) -> dict[str, object]:
     """The result of the audit in ``folder``."""
+    with audit_of(settings, folder) as audit:
+        return audit.run()
+
+
+@contextmanager
+def audit_of(settings: Settings, folder: str) -> Iterator[Audit]:
+    """The audit in ``folder``, with its own baseline or the one that was given."""
     import tempfile
     from pathlib import Path
 
@@ -37,4 +51,4 @@ def run(settings: Settings, folder: str) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="perfaudit-") as temporary:
         if settings.baseline:
             baseline = opened([settings.baseline], Path(temporary) / "baseline", _options.reading(settings, config, everything=False), zones=settings.zones)
-        return Audit(own, _options.asking(settings, config, home.resolve().name), baseline=baseline).run()
+        yield Audit(own, _options.asking(settings, config, home.resolve().name), baseline=baseline)

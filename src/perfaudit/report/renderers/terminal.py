@@ -19,7 +19,7 @@ SUFFIXES = (".txt",)
 PREFIX = "text"
 
 #: Rows that are shown of a list; what is left out is told with its number.
-TOP_ROUTES, TOP_COMPONENTS, TOP_WANTED, TOP_REJECTED, TOP_ROWS = 5, 5, 2, 5, 12
+TOP_ROUTES, TOP_COMPONENTS, TOP_WANTED, TOP_REJECTED, TOP_ROWS = 5, 5, 2, 5, 25
 _WIDTHS = (60, 140)
 #: Below this many columns the table of routes leaves out requests and time, so that a route keeps its name.
 WIDE = 92
@@ -218,11 +218,12 @@ def _pages(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
 
 def _table(table: pages.Table, width: int) -> Iterator[RenderableType]:
     """A table where its columns fit, else one paragraph for each row: nothing is squeezed away."""
+    from rich.padding import Padding
     from rich.table import Table
 
     if not table.rows:
         return
-    shown = [[text.cut(view.said(cell), 60) for cell in row] for row in table.rows[:TOP_ROWS]]
+    shown = [[text.cut(view.said(cell), 6 * width) for cell in row] for row in table.rows[:TOP_ROWS]]
     more = f"  {len(shown)} of {len(table.rows)}" if len(table.rows) > len(shown) else ""
     yield _text("\n", (text.plain(table.title), "bold"), (more, "dim"), (f"  {text.plain(table.note)}" if table.note else "", "dim"))
     numeric, heads = view.numeric(table), [text.plain(head) for head in table.heads]
@@ -230,10 +231,13 @@ def _table(table: pages.Table, width: int) -> Iterator[RenderableType]:
     least = [w if right else min(w, LEAST_TEXT) for w, right in zip(widest, numeric, strict=True)]
     if 2 + sum(least) + 2 * (len(heads) - 1) > width:
         for first, *rest in shown:
-            yield _rows([("", _text(first))])
-            yield _rows([("", _text("  " + " · ".join(f"{head} {cell}".strip().replace(" ", _TIED) for head, cell in zip(heads[1:], rest, strict=True) if cell)))])
+            pairs = [f"{head} {cell}".strip() for head, cell in zip(heads[1:], rest, strict=True) if cell]
+            said = " · ".join(pair.replace(" ", _TIED) if len(pair) <= width / 2 else pair for pair in pairs)
+            yield Padding(_text((first, "bold")), (0, 0, 0, 2))
+            yield Padding(_text(said), (0, 0, 0, 4))
         return
     grid = Table.grid(padding=(0, 2), expand=False)
+    least[0] += 2
     for w, right in zip(least, numeric, strict=True):
         grid.add_column(justify="right" if right else "left", no_wrap=right, overflow="fold", min_width=w)
     for i, row in enumerate([heads, *shown]):

@@ -47,11 +47,10 @@ def test_a_shape_that_both_share_is_no_association(kind):
     assert false(pairs(kind, lambda rng: arma(rng, 300, (0.5,)) + shape)) <= 0.1
 
 
-def test_a_quick_season_is_removed_where_its_period_is_given():
-    wave = 3 * np.sin(2 * np.pi * np.arange(400) / 20) + 2 * (np.arange(400) % 20 < 3)
-    data = pairs("quick", lambda rng: arma(rng, 400, (0.5,)) + wave, 60)
-    assert false(data) > 0.5
-    assert false(data, period=20) <= 0.12
+@pytest.mark.parametrize(("strength", "given"), [(1.0, None), (0.25, 20)], ids=["strong and found", "weak and given"])
+def test_a_quick_season_is_removed(strength, given):
+    wave = 3 * np.sin(2 * np.pi * np.arange(390) / 20) + 2 * (np.arange(390) % 20 < 3)
+    assert false(pairs("quick", lambda rng: arma(rng, 390, (0.5,)) + strength * wave, 80), period=given) <= 0.12
 
 
 @pytest.mark.parametrize(("phi", "lag"), [(0.0, 3), (0.7, 3), (0.95, 3), (0.7, -6)])

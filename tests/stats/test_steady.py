@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.series import arma, seeded
-from perfaudit.stats.steady import truncation
+from perfaudit.stats.steady import Truncation, truncation
 
 
 def warming(rng, n=1000, height=5.0, half_life=30, phi=0.0):
@@ -37,7 +37,8 @@ def test_a_rectangular_warm_up_is_cut_at_its_end():
 
 
 def test_the_exact_cut_of_a_series_without_noise():
-    assert truncation(np.r_[np.full(40, 9.0), np.full(160, 2.0)])[:3] == (40, pytest.approx(1.4), 0.0)
+    found = truncation(np.r_[np.full(40, 9.0), np.full(160, 2.0)])
+    assert (found.index, found.bias, found.error) == (40, pytest.approx(1.4), 0.0)
     assert truncation(np.r_[np.full(43, 9.0), np.full(157, 2.0)]).index == 45
 
 
@@ -63,7 +64,7 @@ def test_too_short_or_damaged(x, says):
 
 
 def test_a_constant_series_is_steady_from_its_start():
-    assert truncation(np.full(100, 3.7)) == (0, 0.0, 0.0, None)
+    assert truncation(np.full(100, 3.7)) == Truncation(0, 0.0, 0.0)
 
 
 def test_large_offsets_do_not_drown_the_noise():

@@ -20,11 +20,13 @@ import numpy as np
 
 from perfaudit.stats.changepoint import normal_scores
 from perfaudit.stats.multiple import holm
+from perfaudit.stats.season import candidates, fitted
 
 #: Waves longer than this many points (and than six times the longest lag) are no evidence: any two slow shapes resemble each other. With
 #: a straight trend removed only, two series sharing a curved one were called associated in up to 60 % (n 1,000), with this in ≤ 6 %.
 SLOW = 64
-#: Harmonics of a known period that are removed: features of a twelfth of it.
+#: Harmonics of a given period that are removed: features of a twelfth of it. Of a long one that was found, as many
+#: as the data support: slow waves leave anyway.
 HARMONICS = 12
 #: Degrees of freedom left at the longest lag, below which nothing is said.
 LEAST = 20
@@ -32,6 +34,8 @@ LEAST = 20
 NOTHING = 1e-9
 #: Most lags of its own past in a regression: AR(1) to ARMA(.6, .4) need 1–4, long memory more.
 MOST_ORDER = 40
+#: Columns of a regression that differ from others by less than this share of the largest are the same (a season found twice).
+DISTINCT = 1e-6
 _NORMAL = NormalDist()
 
 
@@ -61,11 +65,11 @@ class Lagged(NamedTuple):
     reason: str | None = None
 
 
-def lagged(x: Any, y: Any, *, most: int = 10, period: int | None = None, load: Any = None, level: float = 0.95) -> Lagged:
+def lagged(x: Any, y: Any, *, most: int = 10, period: float | None = None, load: Any = None, level: float = 0.95) -> Lagged:
     """Does the series ``y`` go with ``x`` at a lag within ± ``most`` points?
 
-    ``x``, ``y``, ``load``: shape (n,) each, equally spaced, in time order, any unit. ``period``: points in a known season, removed when two
-    of them are there. ``load``: what may move both (arrivals); its values now and up to ``most`` points ago are partialled out.
+    ``x``, ``y``, ``load``: shape (n,) each, equally spaced, in time order, any unit. ``period``: points in a season that is known beside those that
+    either spectrum shows; all are removed when two cycles are there. ``load``: what may move both (arrivals); its values now and up to ``most`` points ago are partialled out.
     Raises ``ValueError`` when the shapes differ. Constant, damaged or too short series give a result with a ``reason``.
     """
     given = {"x": x, "y": y} | ({} if load is None else {"load": load})
@@ -81,9 +85,10 @@ def lagged(x: Any, y: Any, *, most: int = 10, period: int | None = None, load: A
             return _nothing(f"{name} is constant", level)
     order = min(int(math.sqrt(n) / 2), MOST_ORDER)
     start = max(order, most if load is not None else 0)
-    if n - start - most - order - n // 32 - (most + 1 if load is not None else 0) < LEAST:
+    if n - start - most - order - _slow(n, most) - (most + 1 if load is not None else 0) < LEAST:
         return _nothing(f"{n} points are too few for lags to ± {most}", level)
-    quick = {name: _scores(values, most, period) for name, values in series.items()}
+    cycles, seasonal = _cycles(n, [series["x"], series["y"]], period)
+    quick = {name: _scores(values, cycles, most) for name, values in series.items()}
     for name, values in quick.items():
         if values is None:
             return _nothing(f"{name} is nothing but its own trend and season", level)
@@ -91,7 +96,9 @@ def lagged(x: Any, y: Any, *, most: int = 10, period: int | None = None, load: A
     (a, lost), (b, other) = (_innovations(quick[name], driver, order, start) for name in ("x", "y"))
     if min(a.var(), b.var()) < NOTHING:
         return _nothing("one series follows from its own past or from the load", level)
-    lost = max(lost, other) + _slow(n, most)
+    lost = max(lost, other) + _slow(n, most) + seasonal
+    if len(a) - most - lost < LEAST:
+        return _nothing(f"{n} points are too few for lags to ± {most} without their seasons", level)
     found = [_at(a, b, lag, lost) for lag in range(-most, most + 1)]
     p = holm([2 * _NORMAL.cdf(-_as_normal(r / error, pairs - lost)) for r, error, pairs in found])
     best = int(np.argmax([abs(r / error) for r, error, _ in found]))
@@ -109,26 +116,35 @@ def _slow(n: int, most: int) -> int:
     return 2 * n // max(SLOW, 6 * most)
 
 
-def _scores(x: Any, most: int, period: int | None) -> Any:
-    """The quick part of a series as normal scores, shape (n,), variance about 1; None where there is none."""
-    spread = x.std()
-    x = _quick((x - x.mean()) / spread, most, period) if spread > 0 else x
-    if x.var() < NOTHING:
-        return None
-    return _quick(normal_scores(x), most, period)
-
-
-def _quick(x: Any, most: int, period: int | None) -> Any:
-    """Without straight trend, season and slow waves (the cosines of the DCT-II, by a Fourier transform of the mirrored series)."""
-    n = len(x)
+def _cycles(n: int, series: list[Any], period: float | None) -> tuple[Any, int]:
+    """Mean, straight trend and the harmonics of every season that is given or found, columns of shape (n, k), and how many are seasonal."""
     t = np.arange(n) - (n - 1) / 2
     terms = [np.ones(n), t / n]
-    if period and n >= 2 * period:
-        for harmonic in range(1, min(HARMONICS, period // 2) + 1):
-            angle = 2 * np.pi * harmonic * t / period
+    seasons = [(period, HARMONICS)] if period and n >= 2 * period else []
+    for shape in (fitted(x, line) for x in series for line in candidates(x)):
+        seasons.append((shape.period, HARMONICS if shape.period <= SLOW else shape.parameters // 2))
+    for length, harmonics in seasons:
+        for harmonic in range(1, min(harmonics, int(length // 2)) + 1):
+            angle = 2 * np.pi * harmonic * t / length
             terms += [np.cos(angle), np.sin(angle)]
-    known = np.column_stack(terms)
-    x = x - known @ np.linalg.lstsq(known, x, rcond=None)[0]
+    basis, sizes, _ = np.linalg.svd(np.column_stack(terms), full_matrices=False)
+    basis = basis[:, sizes > DISTINCT * sizes[0]]
+    return basis, basis.shape[1] - 2
+
+
+def _scores(x: Any, cycles: Any, most: int) -> Any:
+    """The quick part of a series as normal scores, shape (n,), variance about 1; None where there is none."""
+    spread = x.std()
+    x = _quick((x - x.mean()) / spread, cycles, most) if spread > 0 else x
+    if x.var() < NOTHING:
+        return None
+    return _quick(normal_scores(x), cycles, most)
+
+
+def _quick(x: Any, cycles: Any, most: int) -> Any:
+    """Without trend, seasons and slow waves (the cosines of the DCT-II, by a Fourier transform of the mirrored series)."""
+    n = len(x)
+    x = x - cycles @ (cycles.T @ x)
     waves = np.fft.rfft(np.concatenate([x, x[::-1]]))
     waves[: _slow(n, most) + 1] = 0
     return np.fft.irfft(waves, 2 * n)[:n]

@@ -7,7 +7,7 @@ late in a series is no warm-up: ask for change points.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +21,8 @@ LEAST = 20
 TAIL = 0.33
 
 
-class Truncation(NamedTuple):
+@dataclass(frozen=True)
+class Truncation:
     """``index``: values to leave out from the start; None with a ``reason`` when nothing can be cut honestly.
 
     ``bias``: mean of the whole series minus mean of what remains, in the unit of the series (0 when ``index`` is None).

@@ -35,11 +35,12 @@ GROWTH = frozenset({"traffic-surge", "cpu-saturation", "cpu-throttling", "worker
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the answer rests on; what is not known is None or empty."""
+    """All that the answer rests on; what is not known is None or empty. ``bound``: of the objective, in ms or as a share."""
 
     points: Points | None = None
     law: Scalability | Refusal | None = None
     objective: str = ""
+    bound: float = 0.0
     capacity: Capacity | None = None
     beyond: Interval | None = None
     stations: Sequence[Station] = ()

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfaudit.baseline.cube import MOST_BINS, STEPS
+from perfaudit.capacity.changes import segments
 from perfaudit.capacity.points import Points
 from perfaudit.config import Objective
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Window, iso
-from perfaudit.stats import changepoint
-from perfaudit.stats.association import spearman
+from perfaudit.stats.correlation import spearman
 
 #: Requests an interval should hold: its mean rate is then known to ± 10 % (Poisson, 95 %).
 PER_INTERVAL = 400
@@ -109,7 +109,7 @@ def _departure(points: Points) -> NDArray[np.float64]:
 
 def _regimes(series: NDArray[np.float64]) -> NDArray[np.int64]:
     """The regime of every interval: segments whose medians are alike are one regime."""
-    starts = _segments(series)
+    starts = segments(series, least=float(np.log(LEAST_CHANGE)))
     levels: list[float] = []
     out = np.zeros(len(series), np.int64)
     for begin, end in zip(starts, [*starts[1:], len(series)], strict=True):
@@ -120,11 +120,6 @@ def _regimes(series: NDArray[np.float64]) -> NDArray[np.int64]:
             levels.append(level)
         out[begin:end] = near
     return out
-
-
-def _segments(series: NDArray[np.float64]) -> list[int]:
-    """Where the level changes; the one place that asks for change points."""
-    return changepoint.segment(changepoint.normal_scores(series))
 
 
 def undriven(points: Points) -> str:

@@ -39,7 +39,7 @@ def of_points(points: Points, wanted: Objective | None, *, verdict: Mapping[str,
     law = usl.fit(points.load, points.throughput, block=points.block) if not why_not else usl.Refusal(why_not, "record while arrivals vary at least threefold (a day with its night), or run a load test with six steps")
     facts = Facts(points, law, stations=tuple(stations), verdict=verdict or {}, why_not=why_not)
     if wanted is None or not np.isfinite(points.measured).any():
-        return facts
+        return replace(facts, objective=wanted.text if wanted else "")
     bound = wanted.bound / 1e3 if wanted.kind == "latency" else wanted.bound
     imposed = points.load if points.arrivals is None else points.arrivals
     capacity = objective.largest(imposed, points.measured, bound, block=points.block)
@@ -48,7 +48,7 @@ def of_points(points: Points, wanted: Objective | None, *, verdict: Mapping[str,
         load, _ = now(points)
         top = points.load >= np.quantile(points.load, 0.9)
         beyond = objective.modelled(law, float(np.nanmedian(points.measured[top])), load, bound)
-    return replace(facts, objective=wanted.text, capacity=capacity, beyond=beyond)
+    return replace(facts, objective=wanted.text, bound=bound, capacity=capacity, beyond=beyond)
 
 
 def of_evidence(evidence: Evidence, window: Window, wanted: Objective | None, verdict: Mapping[str, Any]) -> Facts:
@@ -146,7 +146,7 @@ def _law(law: usl.Scalability, points: Points) -> dict[str, Any]:
 
 
 def _objective(facts: Facts) -> dict[str, Any]:
-    out: dict[str, Any] = {"objective": facts.objective}
+    out: dict[str, Any] = {"objective": facts.objective} | ({"bound": facts.bound} if facts.bound else {})
     capacity, points = facts.capacity, facts.points
     if capacity is None or points is None:
         return out | {"kept": "unknown", "reason": "no latency was measured at these loads"}

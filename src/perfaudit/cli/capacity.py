@@ -47,6 +47,7 @@ def command(settings: Settings, paths: tuple[str, ...], folder: str | None, obje
     from perfaudit.capacity import table
     from perfaudit.config import load
     from perfaudit.config import objective as parsed
+    from perfaudit.report import renderers
 
     _options.check_targets(settings)
     asked = [pooling.parse(text) for text in pools]
@@ -64,20 +65,26 @@ def command(settings: Settings, paths: tuple[str, ...], folder: str | None, obje
         result = _of_pools(asked)
     else:
         result = _of_evidence(settings, config, paths, home, wanted, asked, costs)
-    if settings.quiet and not settings.json and not any(o in ("-",) or o.endswith(":-") for o in settings.output):
-        click.echo(shown(f"{result['capacity']['answer']}: {result['capacity']['reason']}"))
-        if settings.output:
-            _written(result, settings)
+    if settings.quiet and not settings.json and not any(renderers.pick(o)[1] == "-" for o in settings.output):
+        for target in settings.output:
+            renderers.write(result, target)
+        click.echo(shown(_one_line(result["capacity"])))
     else:
         _options.show(result, settings)
-    return 3 if result["capacity"]["answer"] == "cannot tell" else 0
+    return 3 if _unanswered(result["capacity"], costs is not None) else 0
 
 
-def _written(result: dict[str, Any], settings: Settings) -> None:
-    from perfaudit.report import renderers
+def _one_line(part: dict[str, Any]) -> str:
+    cost = part.get("unit_cost", {})
+    if part["answer"] == "cannot tell" and cost.get("answer", "cannot tell") != "cannot tell":
+        return f"{cost['answer']}: {cost['reason']}"
+    return f"{part['answer']}: {part['reason']}" + (f"; {cost['answer']}: {cost['reason']}" if cost else "")
 
-    for target in settings.output:
-        renderers.write(result, target)
+
+def _unanswered(part: dict[str, Any], costs: bool) -> bool:
+    """Neither the question itself nor what was asked beside it has an answer."""
+    beside = [row["answer"] for row in part.get("pools", [])] + ([part["unit_cost"]["answer"]] if part.get("unit_cost") and (costs or "points" not in part) else [])
+    return part["answer"] == "cannot tell" and all(answer == "cannot tell" for answer in beside)
 
 
 def _result(name: str, part: dict[str, Any], assumptions: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
@@ -130,7 +137,7 @@ def _studied(request: Request, own: Bundle, charged: Bundle, wanted: Objective |
     from dataclasses import replace
 
     from perfaudit.audit import Audit
-    from perfaudit.capacity import study
+    from perfaudit.capacity import study, unit_cost
     from perfaudit.config import instant
     from perfaudit.evidence.store import Evidence
     from perfaudit.model import Window
@@ -140,7 +147,9 @@ def _studied(request: Request, own: Bundle, charged: Bundle, wanted: Objective |
     spans = {k: audited["window"][k] for k in ("start", "end")}
     window = Window(request.since or instant(spans["start"]), request.until or instant(spans["end"]))
     facts = study.of_evidence(evidence, window, wanted, audited["verdict"])
-    found = study.study(facts, [study.filled(pool, evidence, window) for pool in asked])
+    price = request.config.get("costs.per_hour", 0)
+    cost = unit_cost.judge(evidence, Evidence(charged), per_hour=float(sum(price.values()) if isinstance(price, dict) else price), currency=str(request.config.get("costs.currency", "")))
+    found = study.study(facts, [study.filled(pool, evidence, window) for pool in asked], cost)
     part = study.part(found)
     keys = ("window", "inventory", "not_read", "events")
     return _result(request.name, part, tuple(audited["audit"]["assumptions"]), **{k: audited[k] for k in keys if k in audited})

@@ -19,6 +19,8 @@ from perfaudit.stats.percentile import Distribution
 
 #: Result files that share this much of the shorter one's time tell of one test: a distributed generator, or two outputs of one.
 SAME_TEST = 0.8
+#: Requests for each iteration from which a script is one of several steps.
+SEVERAL = 1.2
 
 
 @dataclass(frozen=True)
@@ -148,11 +150,32 @@ def _load(evidence: Evidence, tool: str, told: str, tests: tuple[str, ...]) -> R
     totals = evidence.rows(f"SELECT name || coalesce('.' || labels['stat'], ''), sum(value) FROM load_points WHERE time IS NULL AND labels['route'] IS NULL AND name <> 'duration_bucket' AND test IN ({names}) GROUP BY 1 ORDER BY 1")
     buckets = evidence.columns(f"SELECT CAST(labels['value_us'] AS DOUBLE) AS value, CAST(round(sum(value)) AS BIGINT) AS n FROM load_points WHERE name = 'duration_bucket' AND test IN ({names}) GROUP BY 1 HAVING n > 0 ORDER BY 1")
     marks = evidence.rows(f"SELECT labels['metric'], labels['threshold'], min(value) FROM load_points WHERE name = 'threshold' AND test IN ({names}) GROUP BY ALL ORDER BY ALL")
-    known = duration >= 0
-    resolution = 1_000_000 if len(start) and not np.any((start + np.maximum(duration, 0)) % 1_000_000) else 1
-    seen = flow(start[known], duration[known], resolution=resolution) if known.any() else None
+    seen = _flow(evidence, names, start, duration, most or 0)
+    for told_tool, told_model in evidence.rows(f"SELECT labels['tool'], labels['model'] FROM load_points WHERE name = 'arrival_model' AND test IN ({names}) ORDER BY ALL"):
+        tool, told = str(told_tool), str(told_model)
     return Run(
         tool, told, tests, start, duration, status, tuple(timed or listed), tuple((int(t), float(v)) for t, v in users), float(most or 0),
         {str(k): float(v) for k, v in totals}, Distribution(np.asarray(buckets["value"], np.float64), np.asarray(buckets["n"], np.int64)),
         tuple({"metric": str(m), "threshold": str(t), "ok": bool(v)} for m, t, v in marks), seen, tuple(stalls(seen)) if seen is not None else (),
     )  # fmt: skip
+
+
+def _flow(evidence: Evidence, names: str, start: NDArray[np.int64], duration: NDArray[np.int64], most_users: float) -> Flow | None:
+    """Arrivals over time: of single requests; of iterations by the second where a script makes several requests, for only the first of them
+    arrives by itself; None where neither has times."""
+    known = duration >= 0
+    counts = evidence.columns(f"SELECT epoch_us(time) AS time, sum(value) AS n FROM load_points WHERE name = 'arrivals' AND time IS NOT NULL AND test IN ({names}) GROUP BY 1 ORDER BY 1")
+    times, n = np.asarray(counts["time"], np.int64), np.asarray(counts["n"], np.float64)
+    if known.any() and (not n.sum() or len(start) < SEVERAL * n.sum()):
+        resolution = 1_000_000 if not np.any((start + np.maximum(duration, 0)) % 1_000_000) else 1
+        return flow(start[known], duration[known], resolution=resolution)
+    if not len(times):
+        return None
+    origin = int(times[0])
+    place = (times - origin) // 1_000_000
+    arrivals = np.bincount(place, weights=n, minlength=int(place[-1]) + 1).astype(np.int64)
+    if not known.any():
+        return Flow(origin, 1_000_000, arrivals, np.full(len(arrivals), int(most_users), np.int64))
+    edges = origin + np.arange(len(arrivals)) * 1_000_000
+    ends = np.sort(start[known] + duration[known])
+    return Flow(origin, 1_000_000, arrivals, np.searchsorted(np.sort(start[known]), edges, "left") - np.searchsorted(ends, edges, "right"))

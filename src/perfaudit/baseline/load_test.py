@@ -134,10 +134,11 @@ def _json(judged: Judged) -> dict[str, Any]:
     if len(run.starts):
         out["failed_ratio"] = float(np.mean((run.status == 0) | (run.status >= 400)))
         out["series"] = _series(run)
-    if run.stalls:
+    if run.stalls and len(run.known):
         whole = Distribution(*corrected(run.known, list(run.stalls)))
         method = "with the requests that stalls kept from being sent; a lower bound"
-        out["with_omitted_ms"] = {q: Measurement(whole.percentile(p).value / 1e3, "ms", n=whole.n, method=method).to_json() for q, p in QUANTILES.items() if q in ("p95", "p99")}
+        out["with_omitted_ms"] = {q: Measurement(max(whole.percentile(p).value, run.distribution.percentile(p).value) / 1e3, "ms", n=whole.n, method=method).to_json() for q, p in QUANTILES.items() if q in ("p95", "p99")}
+    if run.stalls:
         out["stalls"] = [{"start": iso(s.start), "end": iso(s.end), "due": s.due, "sent": s.came, "in_flight": s.in_flight} for s in run.stalls]
     if run.thresholds:
         out["thresholds"] = list(run.thresholds)

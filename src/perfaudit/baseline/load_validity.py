@@ -14,7 +14,7 @@ from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.stats.arrivals import corrected
 from perfaudit.stats.arrivals import model as told_by_arrivals
 from perfaudit.stats.percentile import Distribution
-from perfaudit.stats.steady import truncation
+from perfaudit.stats.steady import BATCH, LEAST, truncation
 
 #: Of what was due, this share must have been sent: a missing hundredth can hold the whole p99.
 ACHIEVED = 0.99
@@ -79,8 +79,8 @@ def arrival_model(run: Run) -> tuple[str, str]:
         steps = np.sign(np.diff(values[1:-1] if len(values) > 4 else values))
         steps = steps[steps != 0]
         turns = int(np.count_nonzero(np.diff(steps)))
-        if len(values) > 4 and not len(steps) and values[2] >= run.most_users > 0:
-            return "closed", f"{values[2]:.0f} virtual users all the time, each waiting for its response"
+        if len(values) > 1 and values.min() == values.max() == run.most_users:
+            return "closed", f"{run.most_users:.0f} virtual users all the time, each waiting for its response"
         if turns >= LEAST_TURNS and turns >= TURNS * len(steps):
             return "open", f"busy virtual users rise and fall with the responses ({values.min():.0f} to {values.max():.0f}): arrivals are planned"
     return kind, why
@@ -124,11 +124,17 @@ def _omission(run: Run, kind: str) -> Check:
     if not run.stalls:
         return _check("coordinated omission", True, f"arrivals never fell away while requests waited (bins of {run.flow.width / 1e6:.3g} s)")
     missing, longest = sum(s.missing for s in run.stalls), max((s.end - s.start) / 1e6 for s in run.stalls)
+    stalls = "a stall" if len(run.stalls) == 1 else f"{len(run.stalls)} stalls"
+    if not len(run.known):
+        share = missing / max(1, missing + run.arrivals)
+        return _check("coordinated omission", share <= 1 - ACHIEVED, f"{stalls} of up to {longest:.1f} s kept {missing:,} requests from being sent ({share:.1%} of all): their wait is in no percentile")
     measured, whole = run.distribution, Distribution(*corrected(run.known, list(run.stalls)))
-    told = {q: (measured.percentile(p).value / 1e3, whole.percentile(p).value / 1e3) for q, p in (("p95", 0.95), ("p99", 0.99))}
+    told: dict[str, tuple[float, float]] = {}
+    for q, p in (("p95", 0.95), ("p99", 0.99)):
+        seen = measured.percentile(p).value / 1e3
+        told[q] = (seen, max(seen, whole.percentile(p).value / 1e3))
     hidden = any(b > (1 + MATERIAL) * a for a, b in told.values())
     numbers = ", ".join(f"{q} {a:,.0f} ms as measured, at least {b:,.0f} ms with them" for q, (a, b) in told.items())
-    stalls = "a stall" if len(run.stalls) == 1 else f"{len(run.stalls)} stalls"
     return _check("coordinated omission", not hidden, f"{stalls} of up to {longest:.1f} s kept {missing:,} requests from being sent: {numbers}")
 
 
@@ -139,6 +145,8 @@ def _warm_up(run: Run) -> Check:
     place = ((times - times[0]) * POINTS // max(1, int(times[-1] - times[0]) + 1)).astype(np.int64)
     count = np.bincount(place, minlength=POINTS)
     mean = np.bincount(place, weights=run.known, minlength=POINTS)[count > 0] / count[count > 0]
+    if len(mean) < BATCH * LEAST:
+        return _open("warm-up", f"{len(mean)} points in time, {BATCH * LEAST} are needed", "a longer test")
     first, middle = float(mean[:5].mean()), float(np.median(mean))
     if first < SLOW_START * middle:
         return _check("warm-up", True, f"none: the first requests took {first / 1e3:,.0f} ms, the middle of the test {middle / 1e3:,.0f} ms")

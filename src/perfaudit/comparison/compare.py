@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from perfaudit.baseline.stream import Key
-from perfaudit.baseline.windows import RELEVANT
 from perfaudit.comparison import load as loads
 from perfaudit.comparison.arms import Arm
 from perfaudit.comparison.decide import Answer, adjusted, result_of, together
@@ -17,6 +16,8 @@ from perfaudit.comparison.shift import BETTER, DECIDING, METRICS, NAMES, OPEN, Q
 from perfaudit.model import Measurement, iso
 from perfaudit.stats.percentile import wilson
 
+#: A route below this share of the requests and of the time of both arms is listed, not judged (the common bar of relevance).
+RELEVANT = 0.01
 #: Requests a time bin holds on average at least: the variance comes from the slowest waves over the bins, which finer ones do not change.
 PER_BIN = 2
 #: Fewer requests than this of a route say nothing (as in the account of time).
@@ -126,7 +127,9 @@ def compare(a: Arm, b: Arm, keys: Sequence[Key], least: Least, *, concurrent: bo
     total: dict[str, tuple[Shift, Shift]] = {}
     if found:
         (aa, ba), (ab, bb) = totals(a, b, found)
-        total = {m: (Shift(m, aa, ba, least, concurrent), Shift(m, ab, bb, least, concurrent)) for m in askable(aa, ba)}
+        for m in askable(aa, ba):
+            first = Shift(m, aa, ba, least, concurrent)
+            total[m] = first, first if len(found) == 1 else Shift(m, ab, bb, least, concurrent)
     questions: list[tuple[Key | None, str, tuple[Shift, ...]]] = [(None, m, total[m]) for m in _asked(s[0] for s in total.values())]
     if len(found) > 1 or not total:
         questions += [(k, m, (by[m],)) for k, by in routes.items() for m in _asked(by.values())]

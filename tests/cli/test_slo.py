@@ -72,7 +72,7 @@ def test_the_report_in_every_form(perfaudit, incident: Path) -> None:  # type: i
         (["--objective", "errors<1%", "--rules", "-", "--json"], 2, "stdout was asked for twice"),
         (["--objective", "errors<1%", "--rules", "no/where.yml"], 2, "cannot write"),
         (["--objective", "errors<1%", "--since", "2030-01-01T00:00:00Z"], 2, "holds no evidence"),
-        (["--objective", "errors<50%", "--period", "1d", "--rules", "r.yml"], 2, "not one alert rule"),
+        (["--objective", "errors<50%", "--period", "30m", "--rules", "r.yml"], 2, "not one alert rule"),
     ],
 )
 def test_exit_codes(perfaudit, incident: Path, arguments: list[str], code: int, words: str) -> None:  # type: ignore[no-untyped-def]

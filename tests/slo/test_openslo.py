@@ -226,5 +226,5 @@ def test_objectives_of_audit_toml_are_the_same_promise() -> None:
     assert (errors.target, errors.indicator.kind) == (0.999, "errors")
     assert (metric.target, metric.indicator.kind) == (1.0, "metric")
     for text in ("errors<0%", "errors<100%", "errors<250%"):
-        with pytest.raises(UsageError, match="budget|promise"):
+        with pytest.raises(UsageError, match=r"budget|promise"):
             of_objective(objective(text))

@@ -63,11 +63,14 @@ def factor(share: float, window_s: float, period_s: float) -> float:
 def standard(period_s: float) -> tuple[BurnAlert, ...]:
     """The workbook's alerts for a period in seconds: 14.4, 6, 3 and 1 for 30 days.
 
-    Windows as long as the period are left out; a factor is never below 1, which would alert on an objective that is kept.
+    Windows as long as the period are left out; a factor is never below 1, which would alert on an objective that is kept, and near 1 nobody is woken.
     """
-    return tuple(
-        BurnAlert(severity, max(1.0, round(factor(share, long, period_s), 9)), long, short) for severity, share, long, short in STANDARD if long < period_s
-    )  # fmt: skip
+    out = []
+    for severity, share, long, short in STANDARD:
+        rate = max(1.0, round(factor(share, long, period_s), 9))
+        if long < period_s:
+            out.append(BurnAlert(severity if rate >= NEAR_ONE else "ticket", rate, long, short))
+    return tuple(out)
 
 
 def burn_rate(bad: float, total: float, target: float) -> float:

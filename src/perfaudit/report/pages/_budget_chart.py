@@ -50,7 +50,7 @@ def burn(series: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]], *, titl
         return ""
     lines = []
     for alert, css in zip(shown, ("p99", "p95"), strict=False):
-        values = next((line["burn"] for line in series["lines"] if line["window_s"] == alert["long_s"]), [])
+        values: list[float | None] = next((line["burn"] for line in series["lines"] if line["window_s"] == alert["long_s"]), [])
         drawn = [None if v is None or not math.isfinite(v) else max(LEAST_BURN, v) for v in values]
         lines.append(charts.Line(shorthand(alert["long_s"]), drawn, css))
         lines.append(charts.Line(f"{alert['factor']:.3g}×", [alert["factor"]] * len(values), "p50"))

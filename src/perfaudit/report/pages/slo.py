@@ -110,7 +110,7 @@ def alert(a: Mapping[str, Any]) -> str:
 def _told(a: Mapping[str, Any]) -> str:
     fired = a.get("fired", [])
     if not a["feasible"]:
-        return "never: " + a["reason"]
+        return f"never: {a['reason']}"
     if not fired:
         return "did not" if a.get("burn_now") else "–"
     times = [f"{text.clock(f['at'], day=True)} to {text.clock(f['until']) if 'until' in f else 'the end'}" for f in fired[:3]]

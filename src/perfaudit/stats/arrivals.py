@@ -22,7 +22,8 @@ PER_BIN = 10
 LEAST_BIN_US = 100_000
 #: The most bins of a test: bins of a long one are wider (a day: 4 s), and shorter stalls are too small a part of it to matter.
 MOST_BINS = 20_000
-#: How far before and behind a bin its usual rate is looked for, and at which quantile: stalls up to six tenths of it are seen.
+#: How far before and behind a bin its usual rate is looked for, and at which quantile: slow stretches of up to six tenths of it are seen,
+#: a standstill of any length.
 AROUND_US, USUAL = 10_000_000, 0.6
 #: Bins that must lie on either side of one to tell what is usual.
 SIDE = 2
@@ -78,8 +79,9 @@ def flow(starts: Times, durations: Times, *, resolution: int = 1) -> Flow:
 def stalls(seen: Flow) -> list[Stall]:
     """Stretches in which arrivals fell to under half of what came before and after, while requests were in flight."""
     usual = _usual(seen)
-    middle = float(np.median(seen.arrivals))
-    scatter = (1.4826 * float(np.median(np.abs(seen.arrivals - middle)))) ** 2 / middle if middle else 1.0
+    moving = seen.arrivals[(seen.arrivals > 0) | (seen.in_flight == 0)]
+    middle = float(np.median(moving)) if len(moving) else 0.0
+    scatter = (1.4826 * float(np.median(np.abs(moving - middle)))) ** 2 / middle if middle else 1.0
     bar = SIGMA * np.sqrt(max(1.0, scatter))
     found = []
     for a, b in _stretches(seen.arrivals < FALLEN * usual):
@@ -100,11 +102,15 @@ def _stretches(holds: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 def _usual(seen: Flow) -> NDArray[np.float64]:
     """The rate that is usual around each bin: the lower of the :data:`USUAL` quantiles before and behind it, so that neither a step nor
-    the end of a test is a stall. 0 where one side is too short to tell."""
+    the end of a test is a stall. Bins without any arrival while requests wait are no neighbours. 0 where one side is too short to tell."""
     count, reach = seen.arrivals.astype(np.float64), max(8, AROUND_US // seen.width)
+    moving = np.flatnonzero((count > 0) | (seen.in_flight == 0))
+    kept, place = count[moving], np.searchsorted(moving, np.arange(len(count)))
     out = np.zeros(len(count))
-    for i in range(SIDE, len(count) - SIDE):
-        out[i] = min(_quantile(count[max(0, i - reach) : i]), _quantile(count[i + 1 : i + 1 + reach]))
+    for i, at in enumerate(place):
+        behind = at + int(at < len(moving) and moving[at] == i)
+        if at >= SIDE and len(kept) - behind >= SIDE:
+            out[i] = min(_quantile(kept[max(0, at - reach) : at]), _quantile(kept[behind : behind + reach]))
     return out
 
 

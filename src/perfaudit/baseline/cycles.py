@@ -6,40 +6,35 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.baseline.levels import Course
 from perfaudit.baseline.note import Note
+from perfaudit.baseline.steadiness import Steadiness
 from perfaudit.evidence.store import Evidence
 from perfaudit.model import Window
-from perfaudit.stats.season import candidates, fitted
+from perfaudit.stats.season import LEAST_PERIOD
 
 #: Once shows the shape of a cycle, twice that it returns.
 PERIODS = 2
 DAY, WEEK = 86_400, 604_800
-#: A cycle that explains less of the variance over time is told, but makes nothing of a comparison. A choice.
-STRONG = 0.1
 #: Jobs repeat when their intervals differ by less than a fifth (coefficient of variation), seen three times at least.
 REGULAR, SEEN = 0.2, 3
 
 
-def notes(evidence: Evidence, run: Course, normal: Window) -> list[Note]:
-    """``run``: the course of ``normal``, the stretch that counts as normal."""
-    return [_found(run), *_scheduled(evidence, normal), *_calendar(normal)]
+def notes(evidence: Evidence, found: Steadiness, normal: Window) -> list[Note]:
+    """``found``: what changed in ``normal``, the stretch that counts as normal."""
+    return [_found(found), *_scheduled(evidence, normal), *_calendar(normal)]
 
 
-def _found(run: Course) -> Note:
+def _found(found: Steadiness) -> Note:
     """The slowest cycle that the level or the load shows. What fits less than twice is not told from a change."""
-    strongest: tuple[float, float, str] | None = None
-    for name, series in (("level of durations", run.rank), ("arrival rate", run.count.astype(np.float64))):
-        for period in candidates(series) if len(run) >= 16 and float(np.ptp(series)) > 0 else ():
-            season = fitted(series, period)
-            share = float(np.var(season.shape) / np.var(series))
-            if share >= STRONG and (strongest is None or season.period > strongest[0]):
-                strongest = (season.period, share, name)
-    if strongest is None:
-        return Note("cycles", True, f"no cycle between {4 * run.seconds:,.0f} s and {len(run) * run.seconds / 2:,.0f} s stands out", least=PERIODS)
-    period, share, name = strongest
+    run, slowest = found.run, (0.0, "")
+    for name, seen in (("level of durations", found.level), ("arrival rate", found.load)):
+        if seen is not None and seen.season:
+            slowest = max(slowest, (seen.season, name))
+    period, name = slowest
+    if not period:
+        return Note("cycles", True, f"no cycle between {LEAST_PERIOD * run.seconds:,.0f} s and {len(run) * run.seconds / PERIODS:,.0f} s stands out", unit="periods", least=PERIODS)
     held = len(run) / period
-    return Note("cycles", held >= PERIODS, f"the {name} repeats every {period * run.seconds:,.0f} s ({share:.0%} of its variance), seen {held:.1f} times", held, "periods", PERIODS)
+    return Note("cycles", round(held, 1) >= PERIODS, f"the {name} repeats every {period * run.seconds:,.0f} s, seen {held:.1f} times", held, "periods", PERIODS)
 
 
 def _scheduled(evidence: Evidence, normal: Window) -> list[Note]:

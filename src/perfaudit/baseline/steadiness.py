@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from perfaudit.baseline.levels import Course
 from perfaudit.baseline.note import Note
 from perfaudit.model import iso
-from perfaudit.stats.changepoint import normal_scores, segment
+from perfaudit.stats.changepoint import Changes, changes
 from perfaudit.stats.steady import truncation
 
 #: A level that moves by less than a tenth is steady for what a baseline decides: comparisons of recordings of this kind tell no less
@@ -20,31 +19,54 @@ MOVES, LOAD_MOVES = 0.10, 0.25
 LEAST_BINS = 20
 
 
-def notes(run: Course) -> list[Note]:
-    """Steps in level and load, warm-up, of the course of what counts as normal."""
-    return [*_steps(run), _warm_up(run)]
+@dataclass(frozen=True)
+class Steadiness:
+    """What changed, in the level of durations (mix held constant) and in the arrivals of a stretch; None below :data:`LEAST_BINS` points."""
+
+    run: Course
+    level: Changes | None
+    load: Changes | None
 
 
-def _steps(run: Course) -> list[Note]:
+def of(run: Course) -> Steadiness:
+    """Search the course of a stretch for changes."""
     if len(run) < LEAST_BINS:
-        return [Note("stationarity", None, f"{len(run)} points in time tell no step from noise; {LEAST_BINS} are the least", len(run), "points", LEAST_BINS)]
+        return Steadiness(run, None, None)
+    return Steadiness(run, changes(run.rank), changes(run.count))
+
+
+def notes(found: Steadiness) -> list[Note]:
+    """Steps in level and load, warm-up, of what counts as normal."""
+    run = found.run
+    if found.level is None or found.load is None:
+        return [Note("stationarity", None, f"{len(run)} points in time tell no step from noise; {LEAST_BINS} are the least", len(run), "points", LEAST_BINS), _warm_up(run)]
     return [
-        _moves("stationarity", "the level of durations, mix held constant,", run, run.rank, run.spent, MOVES),
-        _moves("steady load", "the arrival rate", run, run.count / run.seconds, run.count / max(1e-12, run.count.mean()), LOAD_MOVES),
+        _moves("stationarity", "the level of durations, mix held constant,", run, found.level, run.spent, MOVES),
+        _moves("steady load", "the arrival rate", run, found.load, run.count / max(1e-12, run.count.mean()), LOAD_MOVES),
+        _warm_up(run),
     ]
 
 
-def _moves(check: str, what: str, run: Course, series: Any, size: Any, most: float) -> Note:
-    """Steps of ``series``; their size is told in ``size`` (relative to 1)."""
-    starts = segment(normal_scores(series), least=max(3, len(series) // 40)) if float(np.ptp(series)) > 0 else [0]
+def _moves(check: str, what: str, run: Course, seen: Changes, size: Any, most: float) -> Note:
+    """Steps and drift; their size is told in ``size`` (relative to 1)."""
+    if not seen.can_tell:
+        return Note(check, None, f"{what} cannot be judged: {seen.reason}", most=most)
+    starts = seen.starts
     level = [float(size[a:b].mean()) for a, b in zip(starts, [*starts[1:], len(size)], strict=True)]
-    if len(starts) == 1:
-        return Note(check, True, f"no step in {what} over {len(run)} points of {run.seconds:,.0f} s", 0.0, "relative change", most=most)
+    said = f"no step in {what} over {len(run)} points of {run.seconds:,.0f} s"
+    if seen.drift is not None:
+        third = max(1, len(size) // 3)
+        level = [float(size[:third].mean()), float(size[-third:].mean())]
+        said = f"{what} drifts by {level[1] / max(level[0], 1e-12) - 1:+.0%} from its first to its last third"
     moved = max(level) / max(min(level), 1e-12) - 1
-    largest = max(range(1, len(starts)), key=lambda i: abs(math.log(max(level[i], 1e-12) / max(level[i - 1], 1e-12))))
-    change = level[largest] / max(level[largest - 1], 1e-12) - 1
-    said = f"{what} moves by {change:+.0%} at {iso(int(run.start[starts[largest]]))}" + (f", and {len(starts) - 2} more times" if len(starts) > 2 else "")
-    return Note(check, moved <= most, said if moved > most else f"{said}: less than what matters", moved, "relative change", most=most)
+    if seen.points:
+        largest = max(range(1, len(level)), key=lambda i: abs(math.log(max(level[i], 1e-12) / max(level[i - 1], 1e-12))))
+        point = seen.points[largest - 1]
+        change = level[largest] / max(level[largest - 1], 1e-12) - 1
+        said = f"{what} moves by {change:+.0%} at {iso(int(run.start[point.at]))} ({iso(int(run.start[point.low]))} to {iso(int(run.start[point.high]))})"
+        said += f", and {len(seen.points) - 1} more times" if len(seen.points) > 1 else ""
+    small = (seen.points or seen.drift is not None) and moved <= most
+    return Note(check, moved <= most, f"{said}: less than what matters" if small else said, moved, "relative change", most=most)
 
 
 def _warm_up(run: Course) -> Note:

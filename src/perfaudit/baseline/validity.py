@@ -28,13 +28,13 @@ def check(evidence: Evidence, tiers: Tiers, requests: Requests, cube: Cube, stre
     """``baseline.validity``."""
     windows = requests.windows
     normal = windows.reference or windows.whole
-    run = course(cube, normal)
+    steady = steadiness.of(course(cube, normal))
     notes = [
         *_amount(requests, cube),
         _gaps(shape),
         _edges(requests),
-        *steadiness.notes(run),
-        *cycles.notes(evidence, run, normal),
+        *steadiness.notes(steady),
+        *cycles.notes(evidence, steady, normal),
         *representative.notes(requests),
         *outliers.notes(evidence, requests, cube),
         *signs.notes(stream),

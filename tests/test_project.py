@@ -66,7 +66,7 @@ def test_the_wheel_holds_what_is_needed(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, capture_output=True, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    for needed in ("demo/incident/access.log.zst", "demo/healthy/access.log.zst", "report/assets/performance-report-template.md", "report/assets/result-schema.json", "cli/audit.toml", "evidence/views/lock_waits.sql", "py.typed"):
+    for needed in ("demo/incident/access.log.zst", "demo/healthy/access.log.zst", "report/assets/performance-report-template.md", "report/assets/slo-template.md", "report/assets/result-schema.json", "cli/audit.toml", "evidence/views/lock_waits.sql", "py.typed"):
         assert f"perfaudit/{needed}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.endswith((".nbc", ".nbi", ".pyc"))]
@@ -94,7 +94,7 @@ def test_modules_stay_short() -> None:
     assert not {name: n for name, n in sizes.items() if n > 400}
 
 
-@pytest.mark.parametrize("name", ["README.md", "AGENTS.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile", "constraints.txt", ".ci/run", "templates/performance-report-template.md",
+@pytest.mark.parametrize("name", ["README.md", "AGENTS.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile", "constraints.txt", ".ci/run", "templates/performance-report-template.md", "templates/slo-template.md", "docs/objectives-and-alerts.md",
                                   "docs/audit-playbook.md", "docs/metrics-baseline.md", "examples/sample-report.md"])  # fmt: skip
 def test_the_house_has_its_doors(name: str) -> None:
     assert (ROOT / name).stat().st_size > 100

@@ -27,7 +27,7 @@ def test_samples_keep_it(name: str) -> None:
 
 def test_one_copy_each_in_the_wheel_and_where_people_look() -> None:
     assets = Path(str(files("perfaudit.report"))) / "assets"
-    for name, public in (("result-schema.json", "docs/reference"), ("performance-report-template.md", "templates")):
+    for name, public in (("result-schema.json", "docs/reference"), ("performance-report-template.md", "templates"), ("slo-template.md", "templates")):
         assert (ROOT / public / name).resolve() == (assets / name).resolve()
 
 

@@ -174,6 +174,16 @@ def test_inner_tiers_are_not_counted_twice() -> None:
     assert judged("errors<1%", requests=both)["total"] == n
 
 
+def test_a_hole_in_the_recording_is_no_load() -> None:
+    first, second = outage(seconds=600, begin=0, end=60), outage(seconds=600, begin=0, end=0)
+    both = first | {"time": [*first["time"], *(t + 5 * HOUR * 1_000_000 for t in second["time"])], "status": [*first["status"], *second["status"]]}
+    row = judged("errors<0.1%", requests=both)
+    assert row["recorded"]["seconds"] == pytest.approx(1200, abs=3) and row["recorded"]["rate_per_s"] == pytest.approx(10, rel=0.01)
+    assert row["budget"]["spent"]["value"] == pytest.approx(600 / (10 * 30 * 86_400) / 0.001, rel=0.01)
+    assert any("hole in the recording" in n for n in row["notes"])
+    assert judged("errors<0.1%", requests=first)["notes"] == []
+
+
 def test_a_part_of_the_recording() -> None:
     row = judged("errors<0.1%", START, START + HOUR * 1_000_000, requests=outage())
     assert row["bad"] == 0 and row["state"] == "kept"

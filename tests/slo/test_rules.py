@@ -108,6 +108,11 @@ def test_a_query_that_would_break_out_is_refused(text: str) -> None:
     assert any("not well formed" in r for r in both.refused) and len(both.groups) == 1
 
 
+def test_a_broken_regular_expression_is_refused() -> None:
+    with pytest.raises(UsageError, match="no regular expression"):
+        built(Slo("a", "a", Indicator("ratio", bad=Query('a_total{code=~"(["}'), total=Query("a_total")), 0.99))
+
+
 def test_what_can_never_fire_is_refused_and_the_reason_stands_in_the_file() -> None:
     found = built(ask("errors<10%"))
     assert "# refused: errors-under-10-percent: page 14.4× over 1h and 5m: it can never fire" in found.text()

@@ -70,6 +70,8 @@ def counts(slo: Slo, names: Mapping[str, str]) -> Counted | str:
     for query in (i.good, i.bad, i.total, i.value):
         if query is not None and query.system not in PROMQL:
             return f"a query of {query.system} is no PromQL"
+        if query is not None and not selectors.regular(query.text):
+            return f"the query holds what is no regular expression: {query.text[:80]}"
         if query is not None and not selectors.well_formed(_PLACEHOLDER.sub("1m", query.text)):
             return f"the query is not well formed: {query.text[:80] or '(none)'}"
     if i.kind == "threshold" and i.value:

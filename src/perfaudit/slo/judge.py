@@ -19,6 +19,8 @@ from perfaudit.stats.budget import BurnAlert
 MOST_POINTS = 240
 #: Firings of one alert that are listed; the rest is counted.
 MOST_FIRINGS = 20
+#: Silence this many seconds long, and this many times longer than the mean one, is a hole in the recording: e^−30 by chance.
+LONG_SILENCE, SILENT_TIMES = 60.0, 30.0
 
 
 def alerts_of(slo: Slo) -> list[BurnAlert]:
@@ -74,8 +76,9 @@ def _largest(slo: Slo, counter: counting.Counter) -> dict[str, Any]:
 
 def _counted(slo: Slo, found: counting.Events, histogram: tuple[str, Sequence[float]]) -> dict[str, Any]:
     bad, total, bin_s, unit = found.bad, found.total, found.bin_s, found.unit
-    recorded_s = len(total) * bin_s
+    recorded_s, silent_s = _covered(total, bin_s)
     rate = float(total.sum()) / recorded_s
+    notes = [f"{shorthand(silent_s)} without any of the {unit} are taken for a hole in the recording, not for an outage"] if silent_s else []
     counted = f"{unit}, bad over all"
     if slo.method != "occurrences":
         bins = max(1, round(slo.slice_s / bin_s))
@@ -107,6 +110,8 @@ def _counted(slo: Slo, found: counting.Events, histogram: tuple[str, Sequence[fl
             slo.period_s * allowed / ratio.value / 86_400, "days", (slo.period_s * allowed / ratio.high / 86_400, slo.period_s * allowed / ratio.low / 86_400 if ratio.low else None),
             n=round(n), method=method + "; extrapolated: a whole budget, spent as in this recording",
         ).to_json()  # fmt: skip
+    if notes:
+        out["notes"] = [*slo.notes, *found.notes, *notes]
     seen = n / recorded_s
     rows = [_alert(slo, a, bad, total, bin_s, seen, found) for a in alerts_of(slo)]
     return out | {
@@ -115,6 +120,15 @@ def _counted(slo: Slo, found: counting.Events, histogram: tuple[str, Sequence[fl
         "recorded": {"seconds": recorded_s, "rate_per_s": rate},
         "series": _series(slo, rows, bad, total, bin_s, seen * bin_s, found.start),
     }
+
+
+def _covered(total: Any, bin_s: float) -> tuple[float, float]:
+    """Seconds in which events were recorded, and seconds of silence too long to be chance at their mean rate."""
+    busy = np.flatnonzero(total)
+    least = max(LONG_SILENCE, SILENT_TIMES * len(total) / len(busy) * bin_s)
+    gaps = (np.diff(busy) - 1) * bin_s
+    silent = float(gaps[gaps > least].sum())
+    return len(total) * bin_s - silent, silent
 
 
 def _plain(count: float) -> int | float:

@@ -96,7 +96,7 @@ def _matchers(text: str) -> list[tuple[str, str, str]] | None:
         found = _MATCHER.match(text, at)
         if not found:
             return None
-        out.append((found[1], found[2], re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[0]), found[3][1:-1])))
+        out.append((found[1], found[2], _unquoted(found[3])))
         at = found.end()
     return out
 
@@ -113,6 +113,20 @@ def well_formed(text: str) -> bool:
         elif character in closing and (not open_ones or open_ones.pop() != closing[character]):
             return False
     return not open_ones
+
+
+def regular(text: str) -> bool:
+    """Whether what stands after ``=~`` and ``!~`` in a query are regular expressions."""
+    for found in re.finditer(rf"[=!]~\s*({_STRING})", text):
+        try:
+            re.compile(_unquoted(found[1]))
+        except re.error:
+            return False
+    return True
+
+
+def _unquoted(literal: str) -> str:
+    return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[0]), literal[1:-1])
 
 
 def condition(matchers: tuple[tuple[str, str, str], ...], column: str = "labels[{}]") -> str:

@@ -1,7 +1,8 @@
 # make demo       the main job on a recorded incident; needs Python >= 3.11 and nothing else
 # make test       style, types and tests
 # make docs       generate docs/reference, docs/problems and examples from the code
-# make benchmark  side by side with the peers (minutes)
+# make benchmark  side by side with the peers: speed, then figures (ARGS=… and FIGURES=… pass options; many minutes)
+# make figures    only how often the statistics err, beside the peers (FIGURES=--quick)
 # make lock       pin all dependencies again
 # make clean      remove what these made
 
@@ -11,7 +12,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PIP := PIP_CONSTRAINT= PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq
 
-.PHONY: demo test docs benchmark lock clean
+.PHONY: demo test docs benchmark figures lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/perfaudit demo
@@ -26,6 +27,10 @@ docs: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python benchmarks/figures.py $(FIGURES)
+
+figures: $(INSTALLED)
+	$(BIN)/python benchmarks/figures.py $(FIGURES)
 
 # A stamp, so that a second run installs nothing. All pins carry hashes; the package itself is built without isolation.
 $(INSTALLED): constraints.txt pyproject.toml

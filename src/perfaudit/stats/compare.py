@@ -64,18 +64,21 @@ def paired(a: Any, b: Any, *, least: float, level: float = 0.95, worse: Worse = 
     return asked.answer(float(difference.mean()), mean_uncertainty(difference))
 
 
-#: The control's quantile beyond which the tail lies. Higher ones rest on fewer than six values in an hour of minutes.
+#: A spread that grows is worse only if this quantile grows too. Higher ones rest on fewer than six values in an hour of minutes.
 TAIL = 0.9
-#: Below this many values per arm the tail has no two values.
-LEAST_TAIL = 20
+#: Below this many values per arm the spread is not compared.
+LEAST_TAIL = 8
 #: Counts shorter than this have no measurable autocorrelation: intervals are taken as independent, which the reason says.
 LEAST_PERSISTENCE = 8
 #: The whole distribution moved if its lower quartile moved by this part of the mean's shift; a pure shift moves it by 1, a tail by 0.
 SHARED = 1 / 3
+#: Counts as even as Poisson ones come from a steady rate, so they cannot be persistent; from half a standard error of the dispersion above, persistence is measured.
+SUSPECT = 0.5
 COUNTS = "difference of rates, Poisson (Garwood) limits combined by MOVER, widened by dispersion"
 EXCEEDANCE = "share of values beyond all of a constant arm's, exact binomial limits combined by MOVER"
-SHARE = f"share of values beyond the control's {TAIL:.0%} quantile, low-frequency t mixture"
-TAIL_UNIT = "share of values in the tail"
+SPREAD = "log ratio of mean absolute deviations from the median (Brown & Forsythe 1974), low-frequency t mixture"
+#: Deviations forget twice as fast as values (their autocorrelation is about φ²), so shorter times suffice than for a mean.
+LONGEST_SPREAD = 0.5
 
 
 def judge(control: Any, experiment: Any, *, least: float, kind: Literal["latency", "count"] = "latency", level: float = 0.95, worse: Worse = "higher") -> Comparison:
@@ -108,7 +111,7 @@ def judge(control: Any, experiment: Any, *, least: float, kind: Literal["latency
     called = [answer for answer in (place, upper) if answer is not None and _called(answer)]
     if called:
         answer = min(called, key=lambda one: one.result == "better")
-        return replace(answer, why=_why(sign * x, sign * y), reason="; ".join(filter(None, (answer.reason, lost))))
+        return replace(answer, why=_why(place, answer, sign * x, sign * y), reason="; ".join(filter(None, (answer.reason, lost))))
     if place.result == "no practical difference" and upper is None:
         place = replace(place, result="inconclusive", reason=f"the means are alike, but the tail needs {LEAST_TAIL} values per arm", needed=LEAST_TAIL)
     return replace(place, reason="; ".join(filter(None, (place.reason, lost))))
@@ -134,10 +137,12 @@ def _called(answer: Comparison | None) -> bool:
     return answer is not None and answer.result in ("better", "worse")
 
 
-def _why(x: Floats, y: Floats) -> str:
-    """Did the lower quartile take part in the change of the mean?"""
+def _why(place: Comparison, answer: Comparison, x: Floats, y: Floats) -> str:
+    """Where the change is, values oriented so that higher is worse: did the lower quartile take part in the change of the mean?"""
+    if not (_called(place) or answer.method == EXCEEDANCE):
+        return "tail"
     shift, low = float(y.mean() - x.mean()), float(np.quantile(y, 0.25, method="inverted_cdf") - np.quantile(x, 0.25, method="inverted_cdf"))
-    return "location" if shift != 0 and low / shift >= SHARED else "tail"
+    return "location" if (shift > 0) == (answer.result == "worse") and low / shift >= SHARED else "tail"
 
 
 def _location(x: Floats, y: Floats, size: float, level: float, worse: Worse, scale: Scale) -> Comparison:
@@ -152,19 +157,21 @@ def _location(x: Floats, y: Floats, size: float, level: float, worse: Worse, sca
 
 
 def _tail(x: Floats, y: Floats, size: float, level: float) -> Comparison | None:
-    """Is the upper tail heavier (values oriented so that higher is worse)? None where it cannot be asked."""
+    """Did the spread and with it the upper tail grow (values oriented so that higher is worse)? None where it cannot be asked."""
     if not len(x) or not len(y):
         return None
     if constant(x) or constant(y):
         return _beyond(x, y, size, level) if constant(x) else _mirrored(_beyond(y, x, size, level))
     if min(len(x), len(y)) < LEAST_TAIL:
         return None
-    bound, upper = (float(np.quantile(values, TAIL, method="inverted_cdf")) for values in (x, y))
-    above, reached = (x > bound).astype(np.float64), (y > bound).astype(np.float64)
-    effect, least = float(reached.mean() - above.mean()), 0.0 if abs(upper - bound) >= size else 1.0
-    if constant(above) and constant(reached):
+    away = [np.abs(values - np.median(values)) for values in (x, y)]
+    if not all(float(part.mean()) > 0 for part in away):
         return None
-    return replace(Question(least, level, "higher", "difference", SHARE, (len(x), len(y)), "").answer(effect, mean_uncertainty(above, reached)), unit=TAIL_UNIT)
+    effect = math.log(float(away[1].mean()) / float(away[0].mean()))
+    upper = [float(np.quantile(values, TAIL, method="inverted_cdf")) for values in (x, y)]
+    moved = (upper[1] - upper[0]) * math.copysign(1.0, effect) >= size
+    error = mean_uncertainty(*(part / part.mean() for part in away), longest=LONGEST_SPREAD)
+    return replace(Question(0.0 if moved else math.inf, level, "higher", "ratio", SPREAD, (len(x), len(y)), "").answer(effect, error), unit="relative change of the spread")
 
 
 def _beyond(x: Floats, y: Floats, size: float, level: float) -> Comparison:
@@ -173,7 +180,7 @@ def _beyond(x: Floats, y: Floats, size: float, level: float) -> Comparison:
     share, (none, most), (low, high) = beyond / len(y), _binomial(0, len(x), level), _binomial(beyond, len(y), level)
     bottom, top = share - math.hypot(share - low, most - none), share + (high - share)
     result, reason = decide(share, bottom, top, 0.0)
-    return Comparison(result, share, bottom, top, level, len(x), len(y), method=EXCEEDANCE, reason=reason or "intervals taken as independent", unit=TAIL_UNIT)
+    return Comparison(result, share, bottom, top, level, len(x), len(y), method=EXCEEDANCE, reason=reason or "intervals taken as independent", unit="share of values beyond the other arm")
 
 
 def _mirrored(answer: Comparison) -> Comparison:
@@ -200,7 +207,7 @@ def _rates(x: Floats, y: Floats, least: float, level: float, worse: Worse) -> Co
     effect = rates[1] - rates[0]
     low, high = _rate_limits(rates, n, spread, level)
     note = "intervals taken as independent"
-    if min(n) >= LEAST_PERSISTENCE and not (constant(x) and constant(y)):
+    if spread > 1 + SUSPECT * math.sqrt(2 / max(1, sum(n) - 2)) and min(n) >= LEAST_PERSISTENCE and not (constant(x) and constant(y)):
         half, note = mean_uncertainty(x, y).half(level), ""
         low, high = min(low, effect - half), max(high, effect + half)
     result, reason = decide(effect, low, high, least, worse)

@@ -24,10 +24,12 @@ Floats = NDArray[np.float64]
 LONGEST = 1.5
 TIMES = 24
 #: White noise on top, as a multiple of the AR(1) variance, and what each weighs beforehand. Without it AR(1) + noise (what a percentile
-#: per minute is) errs 33 %, with equal weights the interval of an independent series is 63 % too wide; these err 15 %, 25 % too wide.
-NOISE = ((0.0, 0.8), (1.0, 0.1), (4.0, 0.1))
+#: per minute is) errs 33 %, with equal weights the interval of an independent series is 63 % too wide; these lie between (see tests).
+NOISE = ((0.0, 0.6), (1.0, 0.2), (4.0, 0.2))
 #: Transforms used: the lower half of the frequencies, at most this many (more degrees of freedom change no t quantile by 2 %).
 MOST = 120
+#: Spectra this much less likely than the likeliest are left out.
+NEGLIGIBLE = 1e-5
 #: Below this many values nothing can be said of persistence: two transforms are the least that have a shape.
 LEAST = 4
 
@@ -54,7 +56,7 @@ class Uncertainty(NamedTuple):
         low, high = 0.0, float(self.errors.max())
         while self.tail(high) > 1 - level:
             low, high = high, 2 * high
-        for _ in range(40):
+        while high - low > 1e-5 * high:
             middle = (low + high) / 2
             low, high = (middle, high) if self.tail(middle) > 1 - level else (low, middle)
         return high
@@ -72,7 +74,7 @@ class Uncertainty(NamedTuple):
 @lru_cache(maxsize=64)
 def _spectra(n: int, longest: float) -> tuple[Floats, Floats, Floats]:
     """Prior weights (k,), spectra at the cosine frequencies (k, used), and variances of the mean of ``n`` values (k,)."""
-    time = np.geomspace(1, max(2.0, LONGEST * longest), TIMES)
+    time = np.geomspace(1, max(2.0, longest), TIMES)
     phi = (time - 1) / (time + 1)
     frequency = np.pi * np.arange(1, min(n // 2, MOST) + 1) / n
     persistent = (1 - phi**2)[:, None] / (1 - 2 * phi[:, None] * np.cos(frequency) + (phi**2)[:, None])
@@ -82,23 +84,24 @@ def _spectra(n: int, longest: float) -> tuple[Floats, Floats, Floats]:
     return weights, spectra, np.concatenate([mean + noise / n for noise, _ in NOISE])
 
 
-def mean_uncertainty(*arms: Any) -> Uncertainty:
+def mean_uncertainty(*arms: Any, longest: float = LONGEST) -> Uncertainty:
     """Uncertainty of the sum or difference of the arms' means: each arm a series in time order, shape (n ≥ 4,), finite, of any unit.
 
     Constant arms add nothing (nothing is known of how they vary). The arms must not depend on each other.
+    ``longest``: the longest autocorrelation time thought possible, in lengths of the shorter arm.
     """
     from scipy.fft import dct
 
     series = [x for x in (np.asarray(arm, np.float64) for arm in arms) if not constant(x)]
     if not series:
         return Uncertainty(np.empty(0), np.empty(0), np.empty(0))
-    longest = min(len(x) for x in series)
+    steps = longest * min(len(x) for x in series)
     likelihood, variance, spread = np.zeros(0), np.zeros(0), np.zeros(0)
     for x in series:
         n = len(x)
         if n < LEAST:
             raise ValueError(f"fewer than {LEAST} values")
-        prior, spectra, mean = _spectra(n, longest)
+        prior, spectra, mean = _spectra(n, steps)
         if not len(likelihood):
             likelihood, variance, spread = np.log(prior), np.zeros(len(prior)), np.zeros(len(prior))
         unit = float(np.abs(x - x.mean()).max())
@@ -109,7 +112,8 @@ def mean_uncertainty(*arms: Any) -> Uncertainty:
         own = scale * mean * unit**2
         variance, spread = variance + own, spread + own**2 / used
     weights = np.exp(likelihood - likelihood.max())
-    return Uncertainty(weights / weights.sum(), np.sqrt(variance), variance**2 / spread)
+    kept = weights > NEGLIGIBLE
+    return Uncertainty(weights[kept] / weights[kept].sum(), np.sqrt(variance[kept]), variance[kept] ** 2 / spread[kept])
 
 
 def constant(x: Any) -> bool:

@@ -1,6 +1,7 @@
-"""Percentiles of weighted values, with intervals from order statistics.
+"""Percentiles of weighted values and of series, with intervals from order statistics.
 
 A percentile is the value of rank ⌈q·n⌉ (NumPy's ``inverted_cdf``, Hyndman & Fan 1996, type 1): always a value that was seen.
+Values in time order depend on each other; their interval takes the *effective* sample size, that of the exceedances.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from perfaudit.stats.variance import long_run_variance
 
 Values = NDArray[Any]
 
@@ -64,6 +67,51 @@ class Distribution:
     def plus(self, other: Distribution) -> Distribution:
         """Both samples together."""
         return Distribution(np.concatenate([self.values, other.values]), np.concatenate([self.counts, other.counts]))
+
+
+def effective_size(exceeds: Any) -> float:
+    """Independent observations that an indicator in time order, shape (n,), is worth: n · variance / long-run variance, at most n.
+
+    The larger of two long-run variances counts, since exceedances come in clusters and each estimate misses some: the prewhitened
+    one, and that of batch means with √n batches (Law & Kelton 2000, §9.5.3). An indicator that never changes is worth what it is.
+    """
+    x = np.asarray(exceeds, np.float64).ravel()
+    n = len(x)
+    variance = float(x.var()) if n else 0.0
+    if variance <= 0 or n < 4:
+        return float(n)
+    longrun = long_run_variance(x)
+    length = max(2, round(math.sqrt(n)))
+    batches = n // length
+    if batches >= 2:
+        means = x[n - batches * length :].reshape(batches, length).mean(axis=1)
+        longrun = max(longrun, length * float(means.var(ddof=1)))
+    return min(float(n), max(1.0, n * variance / longrun)) if longrun > 0 else float(n)
+
+
+def percentile_interval(x: Any, q: float, level: float = 0.95) -> Interval:
+    """The ``q``-quantile (0 < q < 1) of a series in time order, shape (n,), with an interval on its effective sample size.
+
+    The binomial ranks of :func:`rank_bounds` for n_eff values, as shares of n. An end is None where n_eff is too small for a finite
+    bound: p99 needs 368, p99.9 3,688 for both. NaN is left out. Raises ``ValueError`` for an empty series or an infinite value.
+    """
+    values = np.asarray(x, np.float64).ravel()
+    values = values[~np.isnan(values)]
+    n = len(values)
+    if n == 0:
+        raise ValueError("no values")
+    if np.isinf(values).any():
+        raise ValueError("x: holds an infinite value")
+    if not 0 < q < 1:
+        raise ValueError("q must lie between 0 and 1")
+    ordered = np.sort(values)
+    value = float(ordered[max(1, math.ceil(q * n - 1e-9)) - 1])
+    effective = math.floor(effective_size(values > value) + 1e-9)
+    low, high = rank_bounds(effective, q, level)
+    times = n / max(1, effective)
+    first = None if low is None else max(1, math.floor((low - 1) * times) + 1)
+    last = None if high is None else math.ceil((high - 1) * times) + 1
+    return Interval(value, None if first is None else float(ordered[first - 1]), None if last is None or last > n else float(ordered[last - 1]))
 
 
 @lru_cache(maxsize=4096)

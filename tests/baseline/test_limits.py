@@ -55,8 +55,8 @@ def test_too_few_tell_nothing() -> None:
 
 
 def test_constant_durations_have_their_resolution() -> None:
-    rise = least_rise(Distribution(np.array([5000]), np.array([1000])), 0.95)
-    assert rise == pytest.approx(1 / 5000, rel=0.01)
+    assert least_rise(Distribution(np.array([5000, 5001]), np.array([1000, 1])), 0.95) == pytest.approx(1 / 5000, rel=0.01)
+    assert least_rise(Distribution(np.array([3000, 5000]), np.array([1000, 1])), 0.95) == pytest.approx(1 / 3, rel=0.01), "a log in milliseconds"
 
 
 @pytest.mark.parametrize(("failed", "n"), [(0, 1000), (10, 1000), (300, 3000)])

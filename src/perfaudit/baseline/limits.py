@@ -11,6 +11,8 @@ import math
 from statistics import NormalDist
 from typing import Any
 
+import numpy as np
+
 from perfaudit.baseline.cube import Cube
 from perfaudit.baseline.levels import design_effect
 from perfaudit.baseline.requests import QUANTILES, Requests, RouteRow, Slice
@@ -69,7 +71,8 @@ def least_rise(durations: Distribution, q: float, effect: float = 1.0) -> float 
         return None
     below, above = (max(1.0, durations.at_rank(max(1, min(durations.n, round(rank * durations.n / n))))) for rank in (low, high))
     error = math.log(above / below) / (2 * NormalDist().inv_cdf(0.5 + LEVEL / 2))
-    resolution = math.log1p(1 / max(1.0, durations.percentile(q).value))  # nothing below a microsecond is told, whatever the interval
+    step = int(np.gcd.reduce(durations.values)) or 1  # nothing below the clock of the log is told, whatever the interval
+    resolution = math.log1p(step / max(1.0, durations.percentile(q).value))
     return math.expm1(max(NEEDED * math.sqrt(2) * error, resolution))
 
 

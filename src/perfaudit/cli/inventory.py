@@ -39,27 +39,39 @@ def command(folder: str | None, as_json: bool) -> int:
 
 
 def _print(tables: list[dict[str, Any]], not_read: list[dict[str, str]], used: list[dict[str, Any]], absent: list[str], wanted: list[dict[str, Any]]) -> None:
+    """Tables in columns that fold, everything else with a hanging indent; commands stay in one piece, to be copied."""
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
+    from perfaudit.report.text import span
+
+    console = Console(highlight=False)
+
     def safe(text: Any) -> Text:
         return Text(shown(str(text)))
 
-    console = Console()
-    grid = Table("table", "rows", "from", "to", Column("sources", overflow="fold"), box=None, header_style="bold", pad_edge=False)
+    def told(label: str, text: str) -> None:
+        grid = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 1))
+        grid.add_row(f"{label}:", safe(text))
+        console.print(grid)
+
+    grid = Table("table", Column("rows", justify="right", no_wrap=True), Column("from – to", overflow="fold"), Column("sources", overflow="fold"), box=None, header_style="bold", pad_edge=False)
     for row in tables:
-        grid.add_row(row["table"], f"{row['rows']:,}", row.get("from", ""), row.get("to", ""), safe(", ".join(s["name"] for s in row["sources"])))
+        grid.add_row(row["table"], f"{row['rows']:,}", span({"start": row.get("from", ""), "end": row.get("to", "")}), safe(", ".join(s["name"] for s in row["sources"])))
     console.print(grid)
     for row in tables:
         for source in row["sources"]:
             for reason, n in source["rejected"].items():
                 example = source["rejected_examples"].get(reason, {})
-                console.print(safe(f"rejected: {source['name']}: {n:,} × {reason}; first at byte {example.get('offset', 0):,}: {example.get('text', '')}"))
+                told("rejected", f"{source['name']}: {n:,} × {reason}; first at byte {example.get('offset', 0):,}: {example.get('text', '')}")
     for entry in used:
-        console.print(safe(f"configuration used: {entry['name']}: {entry['formats']} log format{'s' * (entry['formats'] != 1)}"))
+        told("configuration used", f"{entry['name']}: {entry['formats']} log format{'s' * (entry['formats'] != 1)}")
     for entry in not_read:
-        console.print(safe(f"not read: {entry['name']}: {entry['reason']}"))
-    console.print(safe(f"empty: {', '.join(absent)}"))
+        told("not read", f"{entry['name']}: {entry['reason']}")
+    if absent:
+        told("empty", ", ".join(absent))
     for entry in wanted:
-        console.print(safe(f"worth collecting for {', '.join(entry['for'])}: {entry['evidence']}"), safe(f"    {entry['collect']}"), sep="\n")
+        told("worth collecting", f"{entry['evidence']}, for {', '.join(entry['for'])}")
+        for line in entry["collect"].splitlines():
+            console.print(safe(f"    $ {line}"), soft_wrap=True)

@@ -25,10 +25,12 @@ def page(result: Mapping[str, Any]) -> Page | None:
     doubt = [check for check in weak if check in DECISIVE]
     total = baseline["requests"]
     facts: list[tuple[str, Any]] = [("Recorded", text.span(result.get("window"))), ("Requests", total["count"])]
+    if normal := text.span(result.get("windows", {}).get("reference")):
+        facts.append(("Counts as normal", normal))
     facts += [("Rate", {"value": text.value_of(total.get("rate_per_s")), "unit": "1/s"}), ("Errors", total.get("error_ratio_interval"))]
     tables = (
         Table("Percentiles", ("Route", "Requests", *(p.replace("p999", "p99.9") for p in PERCENTILES), "Time"), _percentiles(result), "95 % intervals from order statistics; ? where the sample is too small for a bound"),
-        Table("What it can tell", ("Route", "Requests", "Rise of p50", "Rise of p95", "Rise of p99", "More errors"), _limits(baseline), "the least that a second window of this length would tell from noise (95 % two-sided, power 80 %); – where there are too few requests for any"),
+        Table("What it can tell", ("Route", "Requests", "p50", "p95", "p99", "Errors"), _limits(baseline), "the least rise that a second window of this length would tell from noise (95 % two-sided, power 80 %); – where there are too few requests for any"),
         Table("Tests of the window", ("", "Test"), [(STATES[test["ok"]], f"{test['check']}: {test.get('detail', '')}") for test in tests]),
     )
     return Page("baseline", "Baseline", QUESTION, _answer(weak, doubt, baseline), "bad" if doubt else "open" if weak else "good", tuple(fact for fact in facts if fact[1]), (), tables)

@@ -104,7 +104,7 @@ def _least(text: str) -> Least:
 
 def _run(settings: Settings, paths: tuple[str, ...], asked: Asked, split: int | None, temporary: Path) -> dict[str, Any]:
     from perfaudit.audit import opened
-    from perfaudit.comparison import results, run
+    from perfaudit.comparison import deploys, results, run
     from perfaudit.config import load
     from perfaudit.evidence.store import Evidence
 
@@ -125,6 +125,9 @@ def _run(settings: Settings, paths: tuple[str, ...], asked: Asked, split: int | 
         both = [s or (Audit(b, Request(name=n, where=settings.where)).run() if b else {}) for s, b, n in zip(stored, bundles, names, strict=True)]
         return _result(known, names, results.part(both, names, asked), results.window(both))
     evidence = [Evidence(b, where=settings.where) for b in known]
+    if asked.kind == "deploys":
+        sources = [run.arm(n, e, asked) for n, e in zip(names, evidence, strict=True)]
+        return _result(known, names, deploys.compare(sources, asked), run.window(sources))
     if split is not None:
         a, b = run.halves(names[0], evidence[0], split, asked)
     else:
@@ -148,7 +151,7 @@ def _result(bundles: list[Bundle], names: list[str], part: dict[str, Any], windo
                 if "from" in row:
                     old |= {"from": min(row["from"], old.get("from", row["from"])), "to": max(row["to"], old.get("to", row["to"]))}
     name = " and ".join(names)
-    question = "Is every deploy innocent?" if part["as"] == "deploys" else "Is B worse than A?"
+    question = "Which deploy made it worse, and what did all of them add up to?" if part["as"] == "deploys" else "Is B worse than A?"
     return {
         "schema_version": report.SCHEMA_VERSION,
         "audit": report.audit_part(name, question, part["notes"], {}),

@@ -26,6 +26,11 @@ class Row:
     high: float | None
 
 
+def ratio(share: float | None) -> float | None:
+    """B over A for a change as a share of A; None where it is open."""
+    return None if share is None or share <= -1 else 1 + share
+
+
 def forest(rows: Sequence[Row], least: float, *, title: str, desc: str) -> str:
     """The chart. ``least``: the least practical difference as a share of A."""
     known = [v for r in rows for v in (r.ratio, r.low, r.high) if v is not None and v > 0]

@@ -24,12 +24,13 @@ def page(result: Mapping[str, Any]) -> Page | None:
         return None
     kind = part["as"]
     return Page(
-        "comparison", TITLES.get(kind, "Comparison"), QUESTIONS.get(kind, "Is B worse than A?"), _sentence(part["summary"]), TONES.get(part["result"], "open"),
+        "comparison", TITLES.get(kind, "Comparison"), QUESTIONS.get(kind, "Is B worse than A?"), sentence(part["summary"]), TONES.get(part["result"], "open"),
         tuple(_facts(part)), tuple(_charts(part)), tuple(t for t in (_routes(part), _percentiles(part), _total(part), _alone(part)) if t.rows), tuple(_notes(part)),
     )  # fmt: skip
 
 
-def _sentence(said: str) -> str:
+def sentence(said: str) -> str:
+    """A summary as a sentence."""
     return said[:1].upper() + said[1:].rstrip(".") + "."
 
 
@@ -76,15 +77,11 @@ def _charts(part: Row) -> list[Chart]:
             shift = (route.get(metric) or {}).get("shift")
             if shift and shift.get("value") is not None and shift["value"] > -1:
                 low, high = shift.get("ci") or (None, None)
-                rows.append(_shift_chart.Row(f"{metric} · {name(route)}", 1 + shift["value"], _ratio(low), _ratio(high)))
+                rows.append(_shift_chart.Row(f"{metric} · {name(route)}", 1 + shift["value"], _shift_chart.ratio(low), _shift_chart.ratio(high)))
     if not rows:
         return []
     said = f"Durations of B over those of A with 95 % intervals, {text.plural(len(rows), 'row')}; the band is what does not matter"
     return [Chart("B over A, route by route", _shift_chart.forest(rows, part["least"]["share"], title="B over A, route by route", desc=said), said + ".")]
-
-
-def _ratio(share: float | None) -> float | None:
-    return None if share is None or share <= -1 else 1 + share
 
 
 def _routes(part: Row) -> Table:

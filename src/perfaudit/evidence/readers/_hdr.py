@@ -29,10 +29,12 @@ def decode(text: str) -> list[tuple[int, int]]:
             raise ValueError("not a compressed histogram of version 2")
         engine = zlib.decompressobj()
         plain = engine.decompress(data[8 : 8 + length], _MOST_BYTES)
+        if not engine.eof:
+            raise ValueError("the encoded histogram is cut short, or larger than one of durations")
         cookie, size, _, digits, lowest, _, _ = struct.unpack_from(">IIIIqqd", plain)
     except (binascii.Error, struct.error, zlib.error) as error:
         raise ValueError(f"the encoded histogram is damaged: {error}") from None
-    if cookie & _MASK != _PLAIN & _MASK or not 1 <= digits <= 5 or lowest < 1:
+    if cookie & _MASK != _PLAIN & _MASK or not 1 <= digits <= 5 or lowest < 1 or len(plain) < 40 + size:
         raise ValueError("not a histogram of version 2")
     return _slots(plain[40 : 40 + size], digits, lowest)
 

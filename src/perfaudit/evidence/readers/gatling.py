@@ -38,7 +38,8 @@ def sniff(sample: Sample) -> Recognised | None:
     if binary := _BINARY.match(sample.head):
         return Recognised(0.97, f"binary {binary[1].decode('ascii', 'replace')}", hint=_TODO)
     lines = sample.lines[:20]
-    if lines and all(_RECORD.match(line) or line.split(b"\t")[2:3] in ([b"REQUEST"], [b"RUN"], [b"USER"]) for line in lines) and any(_RUN.match(line) or b"\tOK" in line or b"\tKO" in line for line in lines):
+    fitting = sum(_RECORD.match(line) is not None or line.split(b"\t")[2:3] in ([b"REQUEST"], [b"RUN"], [b"USER"]) for line in lines)
+    if lines and fitting > 0.7 * len(lines) and any(_RUN.match(line) or b"\tOK" in line or b"\tKO" in line for line in lines):
         return Recognised(0.95, "text", hint=_TODO)
     return None
 

@@ -37,6 +37,7 @@ _SAMPLE = re.compile(r"<(/?)(httpSample|sample)\b([^<>]*?)(/?)>")
 _ATTRIBUTE = re.compile(r"(\w+)=\"([^\"]*)\"")
 _URL = re.compile(r"<java\.net\.URL>([^<]*)</java\.net\.URL>")
 _METHOD = re.compile(r"<method class=\"java\.lang\.String\">([A-Z]+)</method>")
+_PATH = re.compile(r"(?:[A-Z]{3,7} )?/")
 _QUOTED = {"&quot;": '"', "&apos;": "'"}
 #: Open samples of an XML file; controllers nest a few deep.
 _DEEPEST = 100
@@ -103,7 +104,7 @@ def _take(load: Load, time: int | None, row: dict[str, str], url: str, method: s
         return ""
     code, label = row.get("rc", ""), row.get("lb", "")
     status = int(code) if code.isascii() and code.isdigit() and len(code) == 3 else None if row.get("s") == "true" and not code.startswith("Non HTTP") else 0
-    name = label if label.startswith("/") or "://" in label else url if "://" in url[:12] else label
+    name = label if _PATH.match(label) or "://" in label else url if "://" in url[:12] else label
     received, sent = number(row.get("by")), number(row.get("sby"))
     return load.request(time, elapsed * 1e3, status, name, method, None if received is None or received < 0 else int(received), None if sent is None or sent < 0 else int(sent))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from perfaudit.baseline import tiers as tiering
 from perfaudit.capacity import demands, objective, observed, pools
-from perfaudit.capacity.answer import Answer, Facts, decide, now
+from perfaudit.capacity.answer import Answer, Facts, decide, now, serial
 from perfaudit.capacity.points import Points
 from perfaudit.config import Objective
 from perfaudit.evidence.store import Evidence, within
@@ -19,7 +19,7 @@ from perfaudit.stats import usl
 from perfaudit.stats.percentile import Interval
 
 #: Points of the curve, and of the measurements, that a result holds: a chart shows no more.
-CURVE, MOST_POINTS = 60, 400
+CURVE, MOST_POINTS = 30, 400
 _USL = "scalability law, least squares in X; resampled residuals"
 
 
@@ -34,10 +34,10 @@ class Study:
     notes: tuple[str, ...] = ()
 
 
-def of_points(points: Points, wanted: Objective | None, *, verdict: Mapping[str, Any] | None = None, stations: Iterable[demands.Station] = (), why_not: str = "") -> Facts:
-    """The facts that points can give. Raises ``ValueError`` as :func:`perfaudit.stats.usl.fit` for values that are no loads."""
+def of_points(points: Points, wanted: Objective | None, *, why_not: str = "", **known: Any) -> Facts:
+    """The facts that points can give, beside what is ``known`` of them. Raises ``ValueError`` as :func:`perfaudit.stats.usl.fit` for values that are no loads."""
     law = usl.fit(points.load, points.throughput, block=points.block) if not why_not else usl.Refusal(why_not, "record while arrivals vary at least threefold (a day with its night), or run a load test with six steps")
-    facts = Facts(points, law, stations=tuple(stations), verdict=verdict or {}, why_not=why_not)
+    facts = Facts(points, law, why_not=why_not, **known)
     if wanted is None or not np.isfinite(points.measured).any():
         return replace(facts, objective=wanted.text if wanted else "")
     bound = wanted.bound / 1e3 if wanted.kind == "latency" else wanted.bound
@@ -51,13 +51,15 @@ def of_points(points: Points, wanted: Objective | None, *, verdict: Mapping[str,
     return replace(facts, objective=wanted.text, bound=bound, capacity=capacity, beyond=beyond)
 
 
-def of_evidence(evidence: Evidence, window: Window, wanted: Objective | None, verdict: Mapping[str, Any]) -> Facts:
-    """The facts of a recording: its intervals, its stations, and the audit's verdict."""
+def of_evidence(evidence: Evidence, window: Window, wanted: Objective | None, audited: Mapping[str, Any]) -> Facts:
+    """The facts of a recording: its intervals, its stations, and what the audit's result says of it."""
+    verdict = audited.get("verdict", {})
+    unlocked = any(serial(c["problem"]) and c["outcome"] == "clear" for c in audited.get("checks", []))
     tiers = tiering.find(evidence)
     points = observed.observe(evidence, tiers.condition, window, wanted)
     if isinstance(points, str):
-        return Facts(verdict=verdict, why_not=points)
-    return of_points(points, wanted, verdict=verdict, stations=demands.stations(evidence, points), why_not=observed.undriven(points))
+        return Facts(verdict=verdict, unlocked=unlocked, why_not=points)
+    return of_points(points, wanted, verdict=verdict, unlocked=unlocked, stations=tuple(demands.stations(evidence, points)), why_not=observed.undriven(points))
 
 
 def study(facts: Facts, asked: Iterable[pools.Pool] = (), unit_cost: dict[str, Any] | None = None, notes: Iterable[str] = ()) -> Study:
@@ -140,7 +142,7 @@ def _law(law: usl.Scalability, points: Points) -> dict[str, Any]:
     load, _ = now(points)
     end = min(2 * load, law.reach)
     doubling = {"from": load, "to": end, "throughput": measured(law.predict(end), "1/s", n, _USL), "gain": measured(law.gain(load, end), "times", n, _USL)}
-    grid = np.linspace(law.smallest, law.reach, CURVE)
+    grid = np.union1d(np.geomspace(law.smallest, law.reach, CURVE), np.linspace(law.smallest, law.reach, CURVE))
     curve = [{"load": float(at), "throughput": p.value, "low": p.low, "high": p.high} for at in grid if (p := law.predict(float(at)))]
     return {"usl": fitted, "doubling": doubling, "curve": curve}
 

@@ -146,7 +146,7 @@ def _studied(request: Request, own: Bundle, charged: Bundle, wanted: Objective |
     audited = Audit(own, replace(request, objectives=())).run()
     spans = {k: audited["window"][k] for k in ("start", "end")}
     window = Window(request.since or instant(spans["start"]), request.until or instant(spans["end"]))
-    facts = study.of_evidence(evidence, window, wanted, audited["verdict"])
+    facts = study.of_evidence(evidence, window, wanted, audited)
     price = request.config.get("costs.per_hour", 0)
     cost = unit_cost.judge(evidence, Evidence(charged), per_hour=float(sum(price.values()) if isinstance(price, dict) else price), currency=str(request.config.get("costs.currency", "")))
     found = study.study(facts, [study.filled(pool, evidence, window) for pool in asked], cost)

@@ -11,7 +11,7 @@ import pytest
 from perfaudit.audit import Audit
 from perfaudit.baseline import steadiness
 from perfaudit.baseline.levels import course
-from perfaudit.baseline.signs import arrivals_while_slow
+from perfaudit.baseline.signs import arrivals_while_slow, counted, slowest
 from perfaudit.report import schema
 from perfaudit.testing import audit, evidence
 from tests.traffic import START, requests
@@ -176,11 +176,15 @@ def test_arrivals_are_counted_against_what_was_due() -> None:
     time = np.arange(0, 100_000_000, 100_000, dtype=np.int64)
     duration = np.full(len(time), 10_000, np.int64)
     duration[500] = 10_000_000
-    found = arrivals_while_slow(time, duration)
-    assert found is not None and (found.seen, round(found.due)) == (99, 100)
-    assert arrivals_while_slow(time[:10], duration[:10]) is None
-    even = arrivals_while_slow(time, np.full(len(time), 10_000, np.int64))
-    assert even is not None and even.due == 0
+    slow = slowest([(time[:400], duration[:400]), (time[400:], duration[400:])], 10_000)
+    assert slow == [(50_000_000, 60_000_000)]
+    found = arrivals_while_slow(slow, counted([time[:400], time[400:]]))
+    assert (found.seen, round(found.due)) == (99, 100)
+    assert arrivals_while_slow([], counted([time])).due == 0
+    assert slowest([(time, np.full(len(time), 10_000, np.int64))], 10_000) == []
+    assert counted([time]).seconds.tolist() == [10] * 100
+    week = counted([np.array([0, 7 * 86_400_000_000])])
+    assert week.width == 1_000_000 and week.between(0, 8 * 86_400_000_000) == 2
 
 
 def test_whole_seconds_and_bundles() -> None:

@@ -38,8 +38,8 @@ PANEL, SPELL = 60, 0.2
 GREEN, RED = 0.01, 0.05
 #: A probe that asked less than half as often as its timer would was itself waiting.
 KEPT = 0.5
-#: Above this many requests, one client in sixteen is asked for: their keys are hashes, so that is a fair sample of clients.
-MANY, EVERY = 200_000, 16
+#: Of more requests than this, clients are looked at in the middle of the window only, long enough for so many.
+MANY = 200_000
 #: Requests that a client must have made, and clients that make a group; routes that are asked for by name.
 REQUESTS, CLIENTS, ROUTES = 5, 3, 20
 
@@ -202,18 +202,21 @@ def _clients(view: View) -> Iterator[dict[str, Any]]:
     if not rows:
         return
     bars = " ".join(f"WHEN method = {quote(r.method)} AND route = {quote(r.route)} THEN duration_us > {view.now(r).quantile(0.95):.0f}" for r in rows)
-    some = f" AND client_key % {EVERY} = 0" if view.now(view.requests.total).count > MANY else ""
-    marked = f"SELECT client_key, duration_us, CASE {bars} END AS slow FROM requests WHERE {view.where} AND client_key IS NOT NULL AND duration_us IS NOT NULL{some}"
-    group = f"SELECT client_key FROM ({marked}) WHERE slow IS NOT NULL GROUP BY 1 HAVING count(*) >= {REQUESTS} AND count(*) FILTER (slow) >= count(*) / 2"
-    found, clients, n, p50 = view.evidence.one(
-        f"WITH hit AS ({group}) SELECT (SELECT count(*) FROM hit), count(DISTINCT client_key), count(*) FILTER (client_key IN (FROM hit)), quantile_disc(duration_us, 0.5) FILTER (client_key IN (FROM hit)) FROM ({marked})"
-    )
-    if (found or 0) < CLIENTS or n < LEAST or found > clients / 2:
+    part = min(1.0, MANY / max(1, view.now(view.requests.total).count))
+    middle, half = (view.window.start + view.window.end) // 2, round(part * (view.window.end - view.window.start) / 2)
+    where = view.where if part == 1 else f"{view.requests.condition} AND {within(Window(middle - half, middle + half))}"
+    marked = f"SELECT client_key, duration_us, CASE {bars} END AS slow FROM requests WHERE {where} AND client_key IS NOT NULL AND duration_us IS NOT NULL"
+    group = f"SELECT client_key FROM ({marked}) GROUP BY 1 HAVING count(*) >= {REQUESTS} AND count(*) FILTER (slow) >= count(slow) / 2"
+    clients, found = view.evidence.one(f"SELECT count(*), count(*) FILTER (slow) FROM (SELECT count(*) >= {REQUESTS} AND count(*) FILTER (slow) >= count(slow) / 2 AS slow FROM ({marked}) GROUP BY client_key)")
+    if (found or 0) < CLIENTS or found > clients / 2:
+        return
+    n, p50 = view.evidence.one(f"SELECT count(*), quantile_disc(duration_us, 0.5) FROM requests WHERE {where} AND duration_us IS NOT NULL AND client_key IN ({group})")
+    if n < LEAST:
         return
     shown = _quantile(view.now(view.requests.total).durations, 0.5, view.requests.query(0.5, view.zone))
-    felt = Measurement(p50 / 1e3, "ms", n=n, method="quantile", query=f"SELECT quantile_disc(duration_us, 0.5) / 1e3 AS ms FROM requests WHERE {view.where} AND client_key IN ({group})")
+    felt = Measurement(p50 / 1e3, "ms", n=n, method="quantile", query=f"SELECT quantile_disc(duration_us, 0.5) / 1e3 AS ms FROM requests WHERE {where} AND client_key IN ({group})")
     if _differs(shown, felt):
-        yield _row("one group of clients", ("median of all requests", shown), (f"median of {found:,} clients", felt), f"{found:,} of {clients:,} clients have at least half of their requests among the slowest twentieth of the route" + (f" (one client in {EVERY} was looked at)" if some else ""))
+        yield _row("one group of clients", ("median of all requests", shown), (f"median of {found:,} clients", felt), f"{found:,} of {clients:,} clients have at least half of their requests among the slowest twentieth of the route" + (f" (looked at over {2 * half / 1e6:,.0f} s)" if part < 1 else ""))
 
 
 def _tier(view: View) -> Iterator[dict[str, Any]]:

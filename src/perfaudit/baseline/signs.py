@@ -23,6 +23,10 @@ SAMPLE = 20_000
 EMPTY, BUSY = 0.2, 14
 
 
+#: Widths of the finest bins in which arrivals are counted, µs, and how many bins there may be.
+WIDTHS, MOST_BINS = (1_000, 10_000, 100_000, 1_000_000), 4_000_000
+
+
 class Arrivals(NamedTuple):
     """Arrivals while the slowest requests were in flight, and how many were due at the rate just before and after; ``seconds``: how long that was."""
 
@@ -31,18 +35,56 @@ class Arrivals(NamedTuple):
     seconds: float
 
 
-def notes(stream: Stream) -> list[Note]:
-    """Coordinated omission, resolution of times, bundled times."""
-    batches = list(stream.batches())
+class Counts(NamedTuple):
+    """Arrivals up to the end of each bin of ``width`` µs from ``start`` (µs, a whole second); shape (bins,), whole seconds of bins."""
+
+    start: int
+    width: int
+    upto: Any
+
+    def between(self, begin: int, end: int) -> int:
+        """Arrivals from ``begin`` to ``end``, to the nearest bins."""
+        a, b = (min(len(self.upto), max(0, round((t - self.start) / self.width))) for t in (begin, end))
+        return int((self.upto[b - 1] if b else 0) - (self.upto[a - 1] if a else 0))
+
+    @property
+    def seconds(self) -> Any:
+        """Arrivals of each second."""
+        return np.diff(self.upto[1_000_000 // self.width - 1 :: 1_000_000 // self.width], prepend=0)
+
+
+def notes(stream: Stream, median: float | None) -> list[Note]:
+    """Coordinated omission, resolution of times, bundled times. ``median``: of all durations, µs; None where none was logged."""
+    batches = [(b[0], b[1]) for b in stream.batches() if len(b[0])]
     if not batches:
         return []
-    time, duration = (np.concatenate([b[i] for b in batches]) if len(batches) > 1 else batches[0][i] for i in (0, 1))
-    return [_omission(time, duration), _resolution(time, duration)]
+    counts = counted([time for time, _ in batches])
+    return [_omission(slowest(batches, median or 0.0), counts, median), _resolution(*batches[0], counts)]
 
 
-def _omission(time: Any, duration: Any) -> Note:
-    found = arrivals_while_slow(time, duration)
-    if found is None or found.due < DUE:
+def counted(times: list[Any]) -> Counts:
+    """Arrivals over time; ``times``: arrays of instants, µs."""
+    start = min(int(t.min()) for t in times) // 1_000_000 * 1_000_000
+    seconds = (max(int(t.max()) for t in times) - start) // 1_000_000 + 1
+    width = next((w for w in WIDTHS if seconds * 1_000_000 // w <= MOST_BINS), WIDTHS[-1])
+    total: Any = np.zeros(seconds * 1_000_000 // width, np.int64)
+    for t in times:
+        total += np.bincount((t - start) // width, minlength=len(total))
+    return Counts(start, width, np.cumsum(total))
+
+
+def slowest(batches: list[tuple[Any, Any]], median: float) -> list[tuple[int, int]]:
+    """Begin and end, µs, of the :data:`SPELLS` slowest requests of all batches (arrivals, durations), if they took :data:`SLOW` medians."""
+    found: list[tuple[int, int]] = []
+    for time, duration in batches:
+        top = np.argpartition(duration, -SPELLS)[-SPELLS:] if len(duration) > SPELLS else np.arange(len(duration))
+        found += [(int(duration[i]), int(time[i])) for i in top if duration[i] >= max(1.0, SLOW * median)]
+    return sorted((begin, begin + took) for took, begin in sorted(found)[-SPELLS:])
+
+
+def _omission(slow: list[tuple[int, int]], counts: Counts, median: float | None) -> Note:
+    found = arrivals_while_slow(slow, counts)
+    if median is None or found.due < DUE:
         return Note("coordinated omission", None, "no stall was long enough, at this rate of arrivals, for arrivals to stop in it")
     kept = found.seen / found.due
     said = f"while the slowest requests ran ({found.seconds:,.1f} s in all) {found.seen:,} requests arrived and {found.due:,.0f} were due: {kept:.0%}"
@@ -50,27 +92,19 @@ def _omission(time: Any, duration: Any) -> Note:
     return Note("coordinated omission", kept >= KEPT, said + why, kept, "share of arrivals due", least=KEPT)
 
 
-def arrivals_while_slow(time: Any, duration: Any) -> Arrivals | None:
-    """Arrivals in the spells of the :data:`SPELLS` slowest requests; None where nothing was much slower than the median.
-
-    ``time``: arrivals, µs, ``duration``: µs, negative where unknown; both of shape (n,), in no order.
-    """
-    known = duration[duration >= 0]
-    if len(known) < 2 * DUE:
-        return None
-    slowest = np.argpartition(duration, len(duration) - SPELLS)[-SPELLS:]
-    slowest = slowest[duration[slowest] >= max(1, SLOW * np.median(known))]
+def arrivals_while_slow(slow: list[tuple[int, int]], counts: Counts) -> Arrivals:
+    """Arrivals in the spells of the slowest requests against what stretches of the same length just before and after make due."""
     seen, due, length = 0, 0.0, 0
-    first, last = int(time.min()), int(time.max()) + 1
-    for begin, end in _united(sorted((int(time[i]) + 1, int(time[i] + duration[i])) for i in slowest)):
+    last = counts.start + len(counts.upto) * counts.width
+    for begin, end in _united([(begin + counts.width, end) for begin, end in slow]):
         end = min(end, last)
         size = end - begin
-        if size <= 0:
+        if size < 2 * counts.width:
             continue
-        before, after = (max(first, begin - size), begin), (end, min(last, end + size))
-        around = [(b - a, int(np.count_nonzero((time >= a) & (time < b)))) for a, b in (before, after) if b - a >= size / 2]
+        before, after = (max(counts.start, begin - size), begin), (end, min(last, end + size))
+        around = [(b - a, counts.between(a, b)) for a, b in (before, after) if b - a >= size / 2]
         if around:
-            seen += int(np.count_nonzero((time >= begin) & (time < end)))
+            seen += counts.between(begin, end)
             due += size * sum(n for _, n in around) / sum(s for s, _ in around)
             length += size
     return Arrivals(seen, due, length / 1e6)
@@ -86,19 +120,16 @@ def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return out
 
 
-def _resolution(time: Any, duration: Any) -> Note:
+def _resolution(time: Any, duration: Any, counts: Counts) -> Note:
     """The coarsest unit that every logged instant is a multiple of; the log may hold the start or the end of a request."""
     step = max(1, len(time) // SAMPLE)
     start = time[::step]
     end = start + np.maximum(duration[::step], 0)
     unit = max((u for u in (1_000_000, 1_000, 1) if min(np.count_nonzero(start % u), np.count_nonzero(end % u)) <= 0.001 * len(start)), default=1)
-    second = time // 1_000_000
-    span = int(second.max() - second.min()) + 1
-    counts = np.bincount(second - second.min(), minlength=span) if span <= 10_000_000 else np.ones(1)
-    used = counts[counts > 0]
-    empty = 1 - len(used) / len(counts)
-    if len(counts) >= 60 and len(time) / len(counts) >= BUSY and empty >= EMPTY and _regular(counts):
-        return Note("time stamps", False, f"{empty:.0%} of the seconds are empty at {len(time) / len(counts):,.0f} requests/s: times are written in bundles, so nothing shorter than a bundle can be told", empty, "share of seconds", most=EMPTY)
+    per_second = counts.seconds
+    rate, empty = float(per_second.mean()), float(np.mean(per_second == 0))
+    if len(per_second) >= 60 and rate >= BUSY and empty >= EMPTY and _regular(per_second):
+        return Note("time stamps", False, f"{empty:.0%} of the seconds are empty at {rate:,.0f} requests/s: times are written in bundles, so nothing shorter than a bundle can be told", unit="s", most=1.0)
     said = {1_000_000: "whole seconds: which of two things began first within a second cannot be told", 1_000: "milliseconds", 1: "microseconds"}[unit]
     return Note("time stamps", True, f"times are logged to {said}", unit / 1e6, "s", most=1.0)
 

@@ -37,7 +37,7 @@ def check(evidence: Evidence, tiers: Tiers, requests: Requests, cube: Cube, stre
         *cycles.notes(evidence, steady, normal),
         *representative.notes(requests),
         *outliers.notes(evidence, requests, cube),
-        *signs.notes(stream),
+        *signs.notes(stream, requests.total.all.quantile(0.5)),
         *independent.notes(evidence, tiers, windows.whole),
         _clock(evidence.bundle),
         *_read(evidence.bundle, requests),

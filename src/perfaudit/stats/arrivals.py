@@ -84,9 +84,11 @@ def stalls(seen: Flow) -> list[Stall]:
     scatter = (1.4826 * float(np.median(np.abs(moving - middle)))) ** 2 / middle if middle else 1.0
     bar = SIGMA * np.sqrt(max(1.0, scatter))
     found = []
-    for a, b in _stretches(seen.arrivals < FALLEN * usual):
+    low = seen.arrivals < FALLEN * usual
+    low[1:-1] |= low[:-2] & low[2:]  # one lively bin does not end a stall
+    for a, b in _stretches(low):
         due, came = float(usual[a:b].sum()), int(seen.arrivals[a:b].sum())
-        stuck = float(seen.in_flight[a + 1 : b + 1].min())
+        stuck = float(seen.in_flight[a + 1 : b].min() if b - a > 1 else seen.in_flight[a : b + 1].max())
         if due - came >= bar * np.sqrt(max(due, 1.0)) and stuck > 0:
             # The bins beside the stretch are its ragged edges.
             due, came = due + float(usual[a] + usual[b - 1]), int(seen.arrivals[a - 1 : b + 1].sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from perfaudit.model import Measurement, iso
 from perfaudit.slo import events as counting
 from perfaudit.slo import feasibility
-from perfaudit.slo.model import Slo, shorthand
+from perfaudit.slo.model import DAY, Slo, shorthand
 from perfaudit.stats import budget
 from perfaudit.stats.budget import BurnAlert
 
@@ -19,7 +19,7 @@ from perfaudit.stats.budget import BurnAlert
 MOST_POINTS = 240
 #: Firings of one alert that are listed; the rest is counted.
 MOST_FIRINGS = 20
-#: Silence this many seconds long, and this many times longer than the mean one, is a hole in the recording: e^−30 by chance.
+#: Silence this many seconds long, and this many times longer than the median one, is a hole in the recording: e^−20 by chance.
 LONG_SILENCE, SILENT_TIMES = 60.0, 30.0
 
 
@@ -76,8 +76,10 @@ def _largest(slo: Slo, counter: counting.Counter) -> dict[str, Any]:
 
 def _counted(slo: Slo, found: counting.Events, histogram: tuple[str, Sequence[float]]) -> dict[str, Any]:
     bad, total, bin_s, unit = found.bad, found.total, found.bin_s, found.unit
-    recorded_s, silent_s = _covered(total, bin_s)
-    rate = float(total.sum()) / recorded_s
+    covered = _covered(total, bin_s)
+    recorded_s = float(covered.sum()) * bin_s
+    rate, slow, fast = (v / bin_s for v in budget.load(total[covered]))
+    silent_s = len(total) * bin_s - recorded_s
     notes = [f"{shorthand(silent_s)} without any of the {unit} are taken for a hole in the recording, not for an outage"] if silent_s else []
     counted = f"{unit}, bad over all"
     if slo.method != "occurrences":
@@ -88,28 +90,31 @@ def _counted(slo: Slo, found: counting.Events, histogram: tuple[str, Sequence[fl
     n, lost = float(total.sum()), float(bad.sum())
     ratio = budget.error_ratio(bad, total)
     allowed = round(1 - slo.target, 12)
-    method = f"{counted}; Clopper-Pearson on {ratio.effective:,.0f} effective {unit}"
+    bounded = ratio.low is not None
+    method = f"{counted}; " + (f"Clopper-Pearson on {ratio.effective:,.0f} effective {unit}" if bounded else "no interval: the errors come in one burst, which does not tell when the next one comes")
     query = found.query if slo.method == "occurrences" else ""
 
-    def scaled(by: float, what: str, how: str = "") -> dict[str, Any]:
-        return Measurement(ratio.value * by, what, (ratio.low * by, ratio.high * by), n=round(n), method=method + how, query=query).to_json()
+    def scaled(value: float, what: str, by: Callable[[float], float | None]) -> dict[str, Any]:
+        ends = sorted(v for end in (ratio.low, ratio.high) if end is not None and (v := by(end)) is not None)
+        between = (ends[0], ends[-1] if len(ends) > 1 else None) if ends else None
+        return Measurement(value, what, between, n=round(n), method=method, query=query).to_json()
 
-    attained = Measurement(1 - ratio.value, f"share of {unit}", (1 - ratio.high, 1 - ratio.low), n=round(n), method=method, query=query).to_json()
+    attained = scaled(1 - ratio.value, f"share of {unit}", lambda v: 1 - v)
     kept = 1 - ratio.value >= slo.target - 1e-12
     out: dict[str, Any] = {"state": "kept" if kept else "broken", "measured": attained, "attained": attained, "bad": _plain(lost), "total": _plain(n), "unit": unit}
     if kept and n < 1 / allowed - 1e-9:
         out |= {"state": "unknown", "reason": f"{n:,.0f} {unit} are too few: a share of {slo.target:.6g} can be told kept from {math.ceil(1 / allowed - 1e-9):,} on"}
-    out["sure"] = bool(1 - ratio.high >= slo.target if kept else budget.interval(ratio.value, n)[0] > allowed)
+    out["sure"] = bool(ratio.high is not None and 1 - ratio.high >= slo.target if kept else budget.interval(ratio.value, n)[0] > allowed)
+    expected = n / recorded_s * slo.period_s * allowed
+    traffic = (lost / expected * rate / fast, lost / expected * rate / slow if slow else None) if slo.method == "occurrences" else None
+    how = f"{counted}; extrapolated: the period of {shorthand(slo.period_s)} is taken to have the load of this recording" + (", whose uncertainty is the interval" if traffic else "")
     out["budget"] = {
-        "burn": scaled(1 / allowed, "×"),
-        "spent": scaled(recorded_s / slo.period_s / allowed, "share", f"; share of the period's budget, extrapolated: the period of {shorthand(slo.period_s)} is taken to have the load of this recording"),
         "allowed": allowed,
+        "burn": scaled(ratio.value / allowed, "×", lambda v: v / allowed),
+        "spent": Measurement(lost / expected, "share", traffic, n=round(n), method=how, query=query).to_json(),
     }
     if lost:
-        out["budget"]["lasts"] = Measurement(
-            slo.period_s * allowed / ratio.value / 86_400, "days", (slo.period_s * allowed / ratio.high / 86_400, slo.period_s * allowed / ratio.low / 86_400 if ratio.low else None),
-            n=round(n), method=method + "; extrapolated: a whole budget, spent as in this recording",
-        ).to_json()  # fmt: skip
+        out["budget"]["lasts"] = scaled(slo.period_s * allowed / ratio.value / DAY, "days", lambda v: slo.period_s * allowed / v / DAY if v else None)
     if notes:
         out["notes"] = [*slo.notes, *found.notes, *notes]
     seen = n / recorded_s
@@ -122,13 +127,15 @@ def _counted(slo: Slo, found: counting.Events, histogram: tuple[str, Sequence[fl
     }
 
 
-def _covered(total: Any, bin_s: float) -> tuple[float, float]:
-    """Seconds in which events were recorded, and seconds of silence too long to be chance at their mean rate."""
+def _covered(total: Any, bin_s: float) -> Any:
+    """Bins that were recorded, shape (n,): not those of a silence too long to be chance."""
     busy = np.flatnonzero(total)
-    least = max(LONG_SILENCE, SILENT_TIMES * len(total) / len(busy) * bin_s)
-    gaps = (np.diff(busy) - 1) * bin_s
-    silent = float(gaps[gaps > least].sum())
-    return len(total) * bin_s - silent, silent
+    steps = np.diff(busy)
+    out = np.ones(len(total), bool)
+    if len(steps):
+        for i in np.flatnonzero(steps > max(LONG_SILENCE / bin_s, SILENT_TIMES * float(np.median(steps)))):
+            out[busy[i] + 1 : busy[i + 1]] = False
+    return out
 
 
 def _plain(count: float) -> int | float:

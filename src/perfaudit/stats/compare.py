@@ -1,7 +1,7 @@
 """Two arms compared on series of interval values in time order: one after the other, together, or judged on location and tail.
 
 The words of the answer and the rule behind them are those of :mod:`perfaudit.stats.decision`; intervals hold for autocorrelated series
-(:mod:`perfaudit.stats.lowfrequency`). Quantiles of requests are compared by :mod:`perfaudit.stats.quantiles`.
+(:mod:`perfaudit.stats.lowfrequency`). Quantiles of requests are compared in :mod:`perfaudit.stats.quantiles`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from perfaudit.stats.decision import Comparison, Question, Scale, Worse, decide, least_times, missing, practical, too_little, values_of
 from perfaudit.stats.lowfrequency import constant, mean_uncertainty
+from perfaudit.stats.quantiles import histogram_shift, quantile_shift
 
-__all__ = ["Comparison", "judge", "paired", "two_sample"]
+__all__ = ["Comparison", "histogram_shift", "judge", "paired", "quantile_shift", "two_sample"]
 
 Floats = NDArray[np.float64]
 

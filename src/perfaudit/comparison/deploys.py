@@ -195,7 +195,7 @@ class Ledger:
         return out
 
     def _said(self, slope: tuple[float, float] | None) -> list[str]:
-        said = [f"every figure is at the mix of the first stretch, over {len(self.keys)} routes that every stretch holds"]
+        said = ["whatever else changed at the time of a deploy counts with it", f"every figure is at the mix of the first stretch, over {len(self.keys)} routes that every stretch holds"]
         if slope is not None:
             said.append(f"inside the stretches, twice the arrivals go with {math.expm1(slope[0] * math.log(2)):+.0%} typical duration (± {percent(1.96 * slope[1] * math.log(2))})")
         return said

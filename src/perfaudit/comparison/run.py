@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from perfaudit.comparison import units
+from perfaudit.comparison import environments, units
 from perfaudit.comparison.arms import Source, common, narrowed, read, source, step_for
 from perfaudit.comparison.compare import Compared, compare, part
 from perfaudit.comparison.shift import OPEN, Least
@@ -59,7 +59,7 @@ def halves(name: str, evidence: Evidence, at: int, asked: Asked) -> tuple[Source
 
 def compared(a: Source, b: Source, asked: Asked) -> tuple[dict[str, Any], Compared | None]:
     """The ``comparison`` part, and what it was made from (None where nothing could be compared)."""
-    same = a.evidence is not b.evidence and _content(a) == _content(b)
+    same = a.window == b.window and a.totals == b.totals and _content(a) == _content(b)
     shared = Window(max(a.window.start, b.window.start), min(a.window.end, b.window.end))
     concurrent = a.window.overlap(b.window) >= TOGETHER * min(a.window.end - a.window.start, b.window.end - b.window.start)
     kind = asked.kind or ("canary" if concurrent else "before-after")
@@ -83,6 +83,9 @@ def compared(a: Source, b: Source, asked: Asked) -> tuple[dict[str, Any], Compar
         notes.append("no durations were logged: only errors and load are compared")
     only = {"a": set(a.totals) - set(b.totals), "b": set(b.totals) - set(a.totals)}
     out = part(done, kind, only, notes)
+    if kind == "environments" and (added := environments.part(a, b, keys)):
+        out |= added
+        out["summary"] += "; " + environments.sentence(added, (a.name, b.name))
     if same:
         _undecide(out, "both arms are the same recording: that says nothing")
     elif odd := units.suspicious(done):

@@ -1,0 +1,249 @@
+"""Fine in staging, slow in production: the difference of two environments split into what can be told apart, and the rest.
+
+A path of counterfactuals by reweighting (Kitagawa 1955, Oaxaca 1973, Blinder 1973; for percentiles DiNardo, Fortin & Lemieux 1996): A as it is;
+A's requests at B's traffic mix; B's requests at A's concurrency and A's cache hits; B at A's concurrency; B as it is. Each step is one component,
+so the components are exclusive and sum to the difference. What is left between A at B's mix and B at A's concurrency and cache is the
+difference at the same route, load and cache: data volume takes the part that shared statements own where the data grew, the rest could not be attributed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perfaudit.baseline.stream import Key
+from perfaudit.comparison.arms import EXACT, Source
+from perfaudit.comparison.volume import Volume
+from perfaudit.model import Measurement
+
+#: Requests in flight at arrival, the new one not counted, in classes that double: 0, 1, 2–3, 4–7, …
+CLASSES = 12
+#: A class holds at least this many requests of a route in both arms, or it is merged with its neighbour below.
+LEAST_CLASS = 20
+#: With more than this share of A's requests at a concurrency that B never saw, the component cannot be told.
+UNSEEN = 0.2
+#: Blocks of time and how often they are drawn again for the intervals (block bootstrap, Carlstein 1986; Efron & Tibshirani 1993 for the number of draws).
+BLOCKS, DRAWS = 20, 200
+ORDER = ("traffic mix", "concurrency", "cache warmth", "data volume", "configuration", "not attributed")
+METHOD = "counterfactual reweighting in the order mix, concurrency, cache; block bootstrap"
+COLLECT = {
+    "traffic mix": "the same service's access log in both environments",
+    "concurrency": "access logs with request times in both, and hours of B in which it ran at A's load",
+    "cache warmth": "the cache status per request in both access logs (nginx: $upstream_cache_status)",
+    "data volume": "pg_stat_statements and pg_stat_user_tables of both databases (\\copy (select now(), * from pg_stat_statements) to statements.csv csv header)",
+    "configuration": "versions and settings of both as events of kind config; then change one at a time: a difference of configuration has no time of its own in a recording",
+}
+
+
+@dataclass(frozen=True)
+class Requests:
+    """One environment, by request: route number, class of requests in flight, cache hit (−1: not known), block of time, duration in µs."""
+
+    route: Any
+    busy: Any
+    hit: Any
+    block: Any
+    value: Any
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return len(self.value)
+
+
+def read(one: Source, keys: Sequence[Key]) -> Requests:
+    """The requests of ``keys`` with a duration. Beyond :data:`EXACT` whole minutes are left out evenly, so that concurrency stays right."""
+    every = max(1, math.ceil(one.requests / EXACT))
+    thin = f" AND (epoch_us(time) // 60000000) % {every} = 0" if every > 1 else ""
+    data = one.evidence.columns(
+        "SELECT epoch_us(time) AS time, duration_us AS duration, coalesce(method, '') AS method, coalesce(route, '') AS route,"
+        " CASE WHEN cache_status IS NULL THEN -1 WHEN upper(cache_status) IN ('HIT', 'STALE', 'REVALIDATED', 'UPDATING') OR upper(cache_status) LIKE '%_HIT' THEN 1 ELSE 0 END AS hit"
+        f" FROM requests WHERE {one.where() or 'true'} AND duration_us >= 0{thin} ORDER BY 1, 2, 3, 4"
+    )
+    time, duration = np.asarray(data["time"], np.int64), np.asarray(data["duration"], np.int64)
+    numbers = {k: i for i, k in enumerate(keys)}
+    route = np.array([numbers.get(k, -1) for k in zip(data["method"], data["route"], strict=True)], np.int64)
+    flying = np.arange(len(time)) - np.searchsorted(np.sort(time + duration), time, side="right")
+    busy = np.minimum(np.frexp(np.maximum(flying, 0).astype(np.float64))[1], CLASSES - 1)
+    block = np.minimum((time - one.window.start) * BLOCKS // max(1, one.window.end - one.window.start), BLOCKS - 1)
+    keep = route >= 0
+    return Requests(route[keep], busy[keep].astype(np.int64), np.asarray(data["hit"], np.int64)[keep], block[keep], duration[keep])
+
+
+class Split:
+    """Both environments, ready to be reweighted. ``value`` is the mean or a quantile of durations (µs)."""
+
+    def __init__(self, a: Requests, b: Requests, routes: int) -> None:
+        self.routes = routes
+        self.caches = min(a.n, b.n) > 0 and float(np.mean(a.hit >= 0)) > 0.9 and float(np.mean(b.hit >= 0)) > 0.9
+        self.classes = _merged(a, b, routes)
+        self.arms = [_Arm(x, self.classes[x.route, x.busy], self.caches) for x in (a, b)]
+        self.unseen = self._unseen()
+
+    def _unseen(self) -> float:
+        """Share of A's requests at a route and concurrency at which B has none."""
+        cells = [np.bincount(x.route * CLASSES + x.busy, minlength=self.routes * CLASSES) for x in self.arms]
+        return float(cells[0][cells[1] == 0].sum() / max(1, cells[0].sum()))
+
+    @property
+    def concurrency(self) -> bool:
+        """Whether the concurrency of A is seen in B."""
+        return self.unseen <= UNSEEN
+
+    def path(self, draw: tuple[Any, Any], q: float | None) -> list[float]:
+        """The figure of A; of A at B's mix; of B at A's concurrency and cache; of B at A's concurrency; of B. ``draw``: how often each block counts."""
+        a, b = self.arms
+        na, nb = (np.bincount(x.cell(self.routes), draw[i][x.block], self.routes * CLASSES * 2).reshape(self.routes, CLASSES, 2) for i, x in enumerate((a, b)))
+        to_mix = _ratio(_share(nb.sum(axis=(1, 2))), _share(na.sum(axis=(1, 2))))
+        busy = _ratio(_within(na.sum(axis=2)), _within(nb.sum(axis=2))) if self.concurrency else np.ones((self.routes, CLASSES))
+        cached = _ratio(_within(na), _within(nb)) if self.caches else np.ones((self.routes, CLASSES, 2))
+        wa, wb = draw[0][a.block], draw[1][b.block]
+        at_busy = wb * busy[b.route, b.busy]
+        out = [a.figure(wa, q), a.figure(wa * to_mix[a.route], q), b.figure(at_busy * cached[b.route, b.busy, b.warm], q), b.figure(at_busy, q), b.figure(wb, q)]
+        return out if self.caches else [out[0], out[1], out[3], out[3], out[4]]
+
+
+class _Arm:
+    def __init__(self, x: Requests, busy: Any, caches: bool) -> None:
+        order = np.argsort(x.value, kind="stable")
+        self.value, self.route, self.block, self.busy = x.value[order].astype(np.float64), x.route[order], x.block[order], busy[order]
+        self.warm = np.maximum(x.hit[order], 0) if caches else np.zeros(x.n, np.int64)
+
+    def cell(self, routes: int) -> Any:
+        return (self.route * CLASSES + self.busy) * 2 + self.warm
+
+    def figure(self, weight: Any, q: float | None) -> float:
+        """The weighted mean, or the ``q``-quantile."""
+        total = float(weight.sum())
+        if total <= 0:
+            return math.nan
+        if q is None:
+            return float(weight @ self.value) / total
+        return float(self.value[min(int(np.searchsorted(np.cumsum(weight), q * total)), len(self.value) - 1)])
+
+
+def _merged(a: Requests, b: Requests, routes: int) -> Any:
+    """The class that each class of each route is merged into, shape (routes, classes): downwards, until both arms have enough."""
+    counts = [np.bincount(x.route * CLASSES + x.busy, minlength=routes * CLASSES).reshape(routes, CLASSES) for x in (a, b)]
+    out = np.tile(np.arange(CLASSES), (routes, 1))
+    for r in range(routes):
+        for c in range(CLASSES - 1, 0, -1):
+            few = [0 < n[r, c] < LEAST_CLASS for n in counts]
+            if any(few):
+                out[r, out[r] == c] = c - 1
+                for n in counts:
+                    n[r, c - 1] += n[r, c]
+                    n[r, c] = 0
+    return out
+
+
+def _share(n: Any) -> Any:
+    return n / max(float(n.sum()), 1e-12)
+
+
+def _within(n: Any) -> Any:
+    """Shares along the last axis."""
+    return n / np.maximum(n.sum(axis=-1, keepdims=True), 1e-12)
+
+
+def _ratio(x: Any, y: Any) -> Any:
+    return np.divide(x, y, out=np.zeros_like(x), where=y > 0)
+
+
+class Figure:
+    """The mean (``q`` None) or a percentile of both environments along the path, as it is and in :data:`DRAWS` draws; milliseconds."""
+
+    def __init__(self, split: Split, volume: Volume | None, q: float | None = None) -> None:
+        rng = np.random.default_rng(4)
+        even = np.full(BLOCKS, 1 / BLOCKS)
+        draws = [(np.ones(BLOCKS), np.ones(BLOCKS)), *((rng.multinomial(BLOCKS, even).astype(np.float64), rng.multinomial(BLOCKS, even).astype(np.float64)) for _ in range(DRAWS))]
+        paths = np.array([split.path(d, q) for d in draws]) / 1e3
+        self.a, at_mix, cold, calm, self.b = paths[np.isfinite(paths).all(axis=1)].T
+        left = cold - at_mix
+        self.split, self.volume, self.q = split, volume if q is None else None, q
+        grown = _grown(left, self.volume) if self.volume else np.zeros(len(left))
+        self.steps = {"traffic mix": at_mix - self.a, "concurrency": self.b - calm, "cache warmth": calm - cold, "data volume": grown, "not attributed": left - grown}
+        self.known = {"traffic mix", "not attributed"} | ({"concurrency"} if split.concurrency else set()) | ({"cache warmth"} if split.caches else set()) | ({"data volume"} if self.volume else set())
+
+    def whole(self) -> dict[str, Any]:
+        """The figure in A, in B, and the difference."""
+        return {"a": _measured(self.a), "b": _measured(self.b), "difference": _measured(self.b - self.a)}
+
+    def components(self, settings: Sequence[str]) -> list[dict[str, Any]]:
+        """The components in :data:`ORDER`: those that have a value sum to the difference. ``settings``: what is configured otherwise."""
+        difference = float(self.b[0] - self.a[0])
+        out: list[dict[str, Any]] = []
+        for name in ORDER:
+            if name in self.known:
+                step = self.steps[name]
+                share = Measurement(float(step[0]) / difference if difference else 0.0, "share of the difference", method=METHOD)
+                out.append({"component": name, "difference": _measured(step), "share": share.to_json(), "basis": _basis(name, self.split, self.volume)})
+            else:
+                out.append({"component": name, "cannot_be_told": _missing(name, self.split, settings, self.q), "collect": COLLECT[name]})
+        return out
+
+
+def _grown(left: Any, volume: Volume) -> Any:
+    """The part of what is left that shared statements over larger data own: never more than is left, nor of another sign."""
+    wanted = volume.milliseconds if volume.grew else 0.0
+    return np.where(left > 0, np.clip(wanted, 0.0, left), np.clip(wanted, left, 0.0))
+
+
+def _measured(draws: Any) -> dict[str, Any]:
+    low, high = np.quantile(draws[1:], [0.025, 0.975]) if len(draws) > 1 else (draws[0], draws[0])
+    return Measurement(float(draws[0]), "ms", (float(min(low, draws[0])), float(max(high, draws[0]))), method=METHOD).to_json()
+
+
+def _basis(name: str, split: Split, volume: Volume | None) -> str:
+    if name == "traffic mix":
+        return "A's own durations per route, at B's shares of requests"
+    if name == "concurrency":
+        return f"B's own durations per route by requests in flight at arrival, at A's concurrency ({split.unseen:.0%} of A's requests at one that B never saw). Where slow requests fill the queue, their slowness is in it"
+    if name == "cache warmth":
+        return "B's own durations of hits and misses, at A's hit ratio per route and concurrency"
+    if name == "data volume" and volume is not None:
+        return volume.said
+    return "the same route, load and cache, and still different: code, hardware, configuration, neighbours"
+
+
+def _missing(name: str, split: Split, settings: Sequence[str], q: float | None) -> str:
+    if name == "concurrency":
+        return f"B never ran at A's concurrency for {split.unseen:.0%} of A's requests"
+    if name == "configuration":
+        return "differs: " + "; ".join(settings) if settings else "no configuration is recorded"
+    if name == "data volume" and q is not None:
+        return "statements hold sums, not percentiles: told for the mean only"
+    return {"cache warmth": "no cache status per request in both logs", "data volume": "no statement counters of both databases"}[name]
+
+
+def settings_of(a: Source, b: Source) -> list[str]:
+    """What the events of both say of configuration: the last version or setting of each service and name, where they differ."""
+    query = "SELECT kind, coalesce(service, ''), coalesce(name, ''), arg_max(coalesce(version, commit, detail, ''), time) FROM events WHERE kind <> 'commit' AND time IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    last = [{tuple(r[:3]): str(r[3]) for r in s.evidence.rows(query)} for s in (a, b)]
+    known = sorted(set(last[0]) | set(last[1]))
+    said = (f"{' '.join(filter(None, k))}: {last[0].get(k) or 'none'} / {last[1].get(k) or 'none'}" for k in known if last[0].get(k) != last[1].get(k))
+    return [s[:120] for s in said][:10]
+
+
+def part(a: Source, b: Source, keys: Sequence[Key]) -> dict[str, Any]:
+    """What environments add to ``comparison``: ``difference`` (mean and p95) and ``components`` of each; {} without durations."""
+    from perfaudit.comparison import volume
+
+    arms = read(a, keys), read(b, keys)
+    if min(x.n for x in arms) == 0:
+        return {}
+    split, data, settings = Split(*arms, len(keys)), volume.compare(a, b), settings_of(a, b)
+    mean, p95 = Figure(split, data), Figure(split, data, 0.95)
+    return {"difference": {"mean": mean.whole(), "p95": p95.whole()}, "components": mean.components(settings), "components_p95": p95.components(settings)}
+
+
+def sentence(added: dict[str, Any], names: tuple[str, str]) -> str:
+    """``mean 50 ms in staging, 120 ms in production: concurrency +40 ms, …``."""
+    mean = added["difference"]["mean"]
+    parts = sorted((c for c in added["components"] if "difference" in c), key=lambda c: -abs(c["difference"]["value"]))
+    said = ", ".join(f"{c['component']} {c['difference']['value']:+.3g} ms" for c in parts if abs(c["difference"]["value"]) >= 0.01 * abs(mean["difference"]["value"]))
+    return f"a request takes {mean['a']['value']:.3g} ms on average in {names[0]}, {mean['b']['value']:.3g} ms in {names[1]}: {said or 'no difference to split'}"

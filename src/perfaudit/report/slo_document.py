@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perfaudit.report import text
-from perfaudit.report.pages.slo import STATES
+from perfaudit.report.pages.slo import STATES, good
 from perfaudit.report.renderers import markdown
 from perfaudit.slo.model import shorthand
 
@@ -25,7 +25,7 @@ def render(result: Mapping[str, Any]) -> str:
 
     page = markdown.template("slo-template.md").render(
         objectives=rows, states=STATES, service=text.joined(sorted({row["service"] for row in rows if row.get("service")})), tool=result["audit"].get("tool"),
-        share=_share, span=_span, stretch=text.stretch, percent=text.percent, trimmed=text.trimmed, number=lambda n: text.number(float(n)), cited=cited,
+        share=_share, good=good, span=_span, stretch=text.stretch, percent=text.percent, trimmed=text.trimmed, number=lambda n: text.number(float(n)), cited=cited,
     )  # fmt: skip
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", page)).strip() + "\n"
 

@@ -68,7 +68,8 @@ class Audit:
         self.own = bundle
         self.bundle = bundle.beside(baseline, "baseline") if baseline else bundle
         self.load = load_test.find(self.own)
-        self.evidence = Evidence(self.bundle, where=self.load.narrowed(self.request.where) if self.load else self.request.where)
+        doubted = [found for found in (self.load, load_test.find(baseline) if baseline else None) if found]
+        self.evidence = Evidence(self.bundle, where=load_test.narrowed(self.request.where, doubted))
         self._step = step or (lambda _text: None)
 
     def prepare(self) -> Prepared:

@@ -6,6 +6,7 @@ evidence is not enough. What servers logged meanwhile stays evidence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -72,13 +73,6 @@ class LoadTests:
         """The result files of tests that are not trusted."""
         return [name for j in self.all if not j.trusted for name in j.run.tests]
 
-    def narrowed(self, where: str) -> str:
-        """The condition ``where`` on ``requests``, without those of tests that are not trusted."""
-        if not self.doubted:
-            return where
-        own = f"NOT (coalesce(service, '') = {quote(LOAD_GENERATOR)} AND coalesce(instance, '') IN ({', '.join(map(quote, self.doubted))}))"
-        return f"({where}\n) AND {own}" if where else own
-
     def notes(self) -> list[str]:
         """What an audit says about them among its assumptions."""
         return [f"load test {', '.join(j.run.tests)} is not trusted, and its percentiles are not used: {j.why}" for j in self.all if not j.trusted]
@@ -101,6 +95,15 @@ class LoadTests:
         out = _json(self.main)
         others = [{"sources": list(j.run.tests), "tool": j.run.tool, "model": j.model, "trusted": j.trusted} | ({"why": j.why} if j.why else {}) for j in self.all if j is not self.main]
         return out | ({"others": others} if others else {})
+
+
+def narrowed(where: str, tests: Sequence[LoadTests]) -> str:
+    """The condition ``where`` on ``requests``, without those of tests that are not trusted."""
+    doubted = sorted({name for found in tests for name in found.doubted})
+    if not doubted:
+        return where
+    own = f"NOT (coalesce(service, '') = {quote(LOAD_GENERATOR)} AND coalesce(instance, '') IN ({', '.join(map(quote, doubted))}))"
+    return f"({where}\n) AND {own}" if where else own
 
 
 def find(bundle: Bundle) -> LoadTests | None:

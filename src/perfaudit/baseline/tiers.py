@@ -83,13 +83,23 @@ def find(evidence: Evidence) -> Tiers:
 
 
 def _around(found: list[Tier], inside: dict[str, str]) -> None:
-    """A load generator stands around whatever logged at its time: with many requests at once, chance covers all and times do not tell."""
+    """A load generator stands around whatever logged at its time: with many requests at once, chance covers all and times do not tell.
+
+    Where a log goes on for longer than twice the test, it is the log that speaks of all, and the generator's requests are a part of it.
+    """
     generator = next((t for t in found if t.service == LOAD_GENERATOR), None)
-    if generator is not None:
-        inside.pop(LOAD_GENERATOR, None)
-        for tier in found:
-            if tier is not generator and tier.first <= generator.last and tier.last >= generator.first:
-                inside.setdefault(tier.service, LOAD_GENERATOR)
+    if generator is None:
+        return
+    inside.pop(LOAD_GENERATOR, None)
+    for tier in found:
+        shared = min(tier.last, generator.last) - max(tier.first, generator.first)
+        if tier is generator or shared < 0:
+            continue
+        if 2 * shared >= tier.last - tier.first:
+            inside.setdefault(tier.service, LOAD_GENERATOR)
+        elif inside.get(tier.service, LOAD_GENERATOR) == LOAD_GENERATOR:
+            inside.pop(tier.service, None)
+            inside.setdefault(LOAD_GENERATOR, tier.service)
 
 
 def _times(evidence: Evidence) -> dict[str, tuple[int, int, int]]:

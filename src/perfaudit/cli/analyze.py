@@ -23,7 +23,8 @@ def command(settings: Settings, paths: tuple[str, ...], keep: str | None) -> int
 
     A folder may hold anything: what is recognised is used, the rest is listed by name. Known today: access logs of nginx,
     Apache, HAProxy, AWS ALB and IIS, JSON access logs, PostgreSQL logs, dumps of pg_stat_activity, Prometheus text with
-    timestamps, events (JSON lines, CSV, git log), error and application logs; plain, .gz or .zst.
+    timestamps, events (JSON lines, CSV, git log), error and application logs, results of load tests (k6, Locust, JMeter,
+    Gatling, Vegeta, wrk, HdrHistogram); plain, .gz or .zst.
 
     \b
     perfaudit analyze access.log

@@ -7,6 +7,7 @@ are requests per second. Locust's users wait for their responses: a closed model
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from perfaudit.evidence.clock import epoch
@@ -54,7 +55,8 @@ def sniff(sample: Sample) -> Recognised | None:
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """Rows by their header; a row with another number of columns, or without its numbers, is rejected."""
     load = Load(sink, options, test_of(source.name))
-    take = {"stats": _stats, "history": _History(), "failures": _failures, "exceptions": _exceptions}[recognised.detail]
+    forms: dict[str, Callable[[Load, dict[str, str]], str]] = {"stats": _stats, "history": _History(), "failures": _failures, "exceptions": _exceptions}
+    take = forms[recognised.detail]
     names: list[str] = []
     for n, offset, raw in records(source, sink, lambda line: _BEGINS.match(line) is not None):
         cells = split(raw.decode("utf-8", "replace").removeprefix("\ufeff"))

@@ -154,7 +154,7 @@ def _counted(evidence: Evidence, tiers: Tiers, names: list[str], whole: Window) 
     increase = "greatest(0, CASE WHEN value < lag(value) OVER w THEN value ELSE value - lag(value) OVER w END)"
     rows = evidence.rows(
         f"SELECT name, sum(more), epoch_us(min(time)), epoch_us(max(time)) FROM (SELECT name, time, {increase} AS more FROM metrics"
-        f" WHERE name IN ({', '.join(map(quote, names))}) AND {within(whole)} WINDOW w AS (PARTITION BY name, labels ORDER BY time)) GROUP BY name ORDER BY name"
+        f" WHERE name IN ({', '.join(map(quote, names))}) AND {within(whole)} WINDOW w AS (PARTITION BY hash(name, labels) ORDER BY time)) GROUP BY name ORDER BY name"
     )
     found = []
     for name, more, first, last in rows:
@@ -173,7 +173,7 @@ def _counted(evidence: Evidence, tiers: Tiers, names: list[str], whole: Window) 
 def _resets(evidence: Evidence, whole: Window) -> list[Note]:
     """Counters that fall: a process was restarted inside the recording, or several processes answer under one name."""
     rows = evidence.rows(
-        "SELECT name, count(*) FILTER (fell), epoch_us(min(time) FILTER (fell)), count(fell) FROM (SELECT name, time, value < lag(value) OVER (PARTITION BY name, labels ORDER BY time) AS fell"
+        "SELECT name, count(*) FILTER (fell), epoch_us(min(time) FILTER (fell)), count(fell) FROM (SELECT name, time, value < lag(value) OVER (PARTITION BY hash(name, labels) ORDER BY time) AS fell"
         f" FROM metrics WHERE kind = 'counter' AND {within(whole)}) GROUP BY name HAVING count(*) FILTER (fell) > 0 ORDER BY 3, 1"
     )
     mixed = [str(name) for name, falls, _, steps in rows if falls > OFTEN * steps]

@@ -2,7 +2,8 @@
 
 A path of counterfactuals by reweighting (Kitagawa 1955, Oaxaca 1973, Blinder 1973; for percentiles DiNardo, Fortin & Lemieux 1996): A as it is;
 A's requests at B's traffic mix; B's requests at A's concurrency and A's cache hits; B at A's concurrency; B as it is. Each step is one component,
-so the components are exclusive and sum to the difference. What is left between A at B's mix and B at A's concurrency and cache is the
+so the components are exclusive and sum to the difference. Concurrency is the load of the seconds before where both arms saw the same, which a slow
+environment does not bring upon itself; else the requests in flight. What is left between A at B's mix and B at A's concurrency and cache is the
 difference at the same route, load and cache: data volume takes the part that shared statements own where the data grew, the rest could not be attributed.
 """
 
@@ -20,8 +21,9 @@ from perfaudit.comparison.arms import EXACT, Source
 from perfaudit.comparison.volume import Volume
 from perfaudit.model import Measurement
 
-#: Requests in flight at arrival, the new one not counted, in classes that double: 0, 1, 2–3, 4–7, …
-CLASSES = 12
+#: Classes of load: requests in flight at arrival in octaves (0, 1, 2–3, 4–7, …), or arrivals in the :data:`RECENT` seconds before in half octaves.
+CLASSES = 40
+RECENT = 10
 #: A class holds at least this many requests of a route in both arms, or it is merged with its neighbour below.
 LEAST_CLASS = 20
 #: With more than this share of A's requests at a concurrency that B never saw, the component cannot be told.
@@ -41,10 +43,11 @@ COLLECT = {
 
 @dataclass(frozen=True)
 class Requests:
-    """One environment, by request: route number, class of requests in flight, cache hit (−1: not known), block of time, duration in µs."""
+    """One environment, by request: route number, class of requests in flight and of recent arrivals, cache hit (−1: not known), block of time, duration in µs."""
 
     route: Any
-    busy: Any
+    flying: Any
+    arriving: Any
     hit: Any
     block: Any
     value: Any
@@ -67,11 +70,13 @@ def read(one: Source, keys: Sequence[Key]) -> Requests:
     time, duration = np.asarray(data["time"], np.int64), np.asarray(data["duration"], np.int64)
     numbers = {k: i for i, k in enumerate(keys)}
     route = np.array([numbers.get(k, -1) for k in zip(data["method"], data["route"], strict=True)], np.int64)
-    flying = np.arange(len(time)) - np.searchsorted(np.sort(time + duration), time, side="right")
-    busy = np.minimum(np.frexp(np.maximum(flying, 0).astype(np.float64))[1], CLASSES - 1)
+    flying = np.maximum(np.arange(len(time)) - np.searchsorted(np.sort(time + duration), time, side="right"), 0)
+    since = np.clip((time - one.window.start) / 1e6, 1.0, RECENT)
+    arriving = (np.arange(len(time)) - np.searchsorted(time, time - RECENT * 1_000_000)) / since * RECENT
     block = np.minimum((time - one.window.start) * BLOCKS // max(1, one.window.end - one.window.start), BLOCKS - 1)
     keep = route >= 0
-    return Requests(route[keep], busy[keep].astype(np.int64), np.asarray(data["hit"], np.int64)[keep], block[keep], duration[keep])
+    classes = [np.clip(np.ceil(per * np.log2(np.maximum(x, 0.5) + 1e-9)) + per, 0, CLASSES - 1).astype(np.int64) for x, per in ((flying, 1), (arriving, 2))]
+    return Requests(route[keep], classes[0][keep], classes[1][keep], np.asarray(data["hit"], np.int64)[keep], block[keep], duration[keep])
 
 
 class Split:
@@ -80,14 +85,13 @@ class Split:
     def __init__(self, a: Requests, b: Requests, routes: int) -> None:
         self.routes = routes
         self.caches = min(a.n, b.n) > 0 and float(np.mean(a.hit >= 0)) > 0.9 and float(np.mean(b.hit >= 0)) > 0.9
-        self.classes = _merged(a, b, routes)
-        self.arms = [_Arm(x, self.classes[x.route, x.busy], self.caches) for x in (a, b)]
-        self.unseen = self._unseen()
-
-    def _unseen(self) -> float:
-        """Share of A's requests at a route and concurrency at which B has none."""
-        cells = [np.bincount(x.route * CLASSES + x.busy, minlength=self.routes * CLASSES) for x in self.arms]
-        return float(cells[0][cells[1] == 0].sum() / max(1, cells[0].sum()))
+        busy = a.arriving, b.arriving
+        self.by_arrivals = _unseen(*(x.route * CLASSES + c for x, c in zip((a, b), busy, strict=True))) <= UNSEEN
+        if not self.by_arrivals:
+            busy = a.flying, b.flying
+        merged = _merged([a.route, b.route], busy, routes)
+        self.arms = [_Arm(x, merged[x.route, c], self.caches) for x, c in zip((a, b), busy, strict=True)]
+        self.unseen = _unseen(*(x.route * CLASSES + x.busy for x in self.arms))
 
     @property
     def concurrency(self) -> bool:
@@ -126,9 +130,14 @@ class _Arm:
         return float(self.value[min(int(np.searchsorted(np.cumsum(weight), q * total)), len(self.value) - 1)])
 
 
-def _merged(a: Requests, b: Requests, routes: int) -> Any:
+def _unseen(a: Any, b: Any) -> float:
+    """The share of A's requests in cells (route and class of load) in which B has none."""
+    return float(np.mean(~np.isin(a, b))) if len(a) else 0.0
+
+
+def _merged(route: Sequence[Any], busy: Sequence[Any], routes: int) -> Any:
     """The class that each class of each route is merged into, shape (routes, classes): downwards, until both arms have enough."""
-    counts = [np.bincount(x.route * CLASSES + x.busy, minlength=routes * CLASSES).reshape(routes, CLASSES) for x in (a, b)]
+    counts = [np.bincount(r * CLASSES + c, minlength=routes * CLASSES).reshape(routes, CLASSES) for r, c in zip(route, busy, strict=True)]
     out = np.tile(np.arange(CLASSES), (routes, 1))
     for r in range(routes):
         for c in range(CLASSES - 1, 0, -1):
@@ -202,7 +211,10 @@ def _basis(name: str, split: Split, volume: Volume | None) -> str:
     if name == "traffic mix":
         return "A's own durations per route, at B's shares of requests"
     if name == "concurrency":
-        return f"B's own durations per route by requests in flight at arrival, at A's concurrency ({split.unseen:.0%} of A's requests at one that B never saw). Where slow requests fill the queue, their slowness is in it"
+        seen = f"({split.unseen:.0%} of A's requests at one that B never saw)"
+        if split.by_arrivals:
+            return f"B's own durations per route by the arrivals of the {RECENT} s before, at A's load {seen}"
+        return f"B's own durations per route by requests in flight at arrival, at A's concurrency {seen}; B never had A's arrival rate. Where slow requests fill the queue, their slowness is in it"
     if name == "cache warmth":
         return "B's own durations of hits and misses, at A's hit ratio per route and concurrency"
     if name == "data volume" and volume is not None:

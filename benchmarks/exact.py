@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from benchmarks import rivals
@@ -65,3 +69,21 @@ def complaints() -> Iterator[list[str]]:
         shown = "not built" if ours is None else ours.result + (f" ({ours.why})" if ours.why and said.endswith(")") else "")
         needed = "" if ours is None or ours.needed is None else f"{ours.needed:,}"
         yield [name, said, shown, "✓" if shown == said else "✗", needed, rivals.kayenta(control, experiment)]
+
+
+#: The same server and the same stall (tests/baseline/test_load_test.py says how they were recorded), and whether the run can be trusted.
+STALLS = (("closed", False), ("dropped", False), ("open", True))
+RECORDINGS = Path(__file__).parent.parent / "tests" / "baseline" / "load"
+
+
+def stalls() -> Iterator[list[str]]:
+    """Rows: run, p95, trusted, which checks failed, whether that is right."""
+    for name, right in STALLS:
+        command = [sys.executable, "-m", "perfaudit", "analyze", str(RECORDINGS / f"{name}.json.zst"), "--json", "--quiet"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        test = json.loads(done.stdout).get("load_test") if done.stdout else None
+        if test is None:
+            yield [name, "–", "–", done.stderr.strip(), "✗"]
+            continue
+        wrong = ", ".join(check["check"] for check in test["validity"] if not check["ok"])
+        yield [name, f"{test['duration_ms']['p95']['value']:,.0f} ms", "yes" if test["trusted"] else "no", wrong, "✓" if test["trusted"] is right else "✗"]

@@ -22,10 +22,10 @@ RELEVANT = 0.01
 PER_BIN = 2
 #: Fewer requests than this of a route say nothing (as in the account of time).
 LEAST_REQUESTS = 20
-#: Share of the error rate that the total gets; the routes get the rest.
-TOTAL = 0.5
+#: Share of the error rate that the total gets; the routes, which say where, get the rest.
+TOTAL = 1 / 3
 #: A percentile is a question where this many requests of the smaller arm lie beyond it on average: with fewer, it only costs the others power.
-BEYOND = 10
+BEYOND = 20
 #: Time bins without which nothing can be said of autocorrelation.
 LEAST_BINS = 8
 

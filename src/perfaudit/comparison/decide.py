@@ -1,6 +1,6 @@
 """What a comparison answers: every route and the total by several metrics, so that no difference at all is called one at most 5 % of the time.
 
-Holm's procedure runs over all deciding metrics of all routes and of the total together, weighted (Benjamini & Hochberg 1997): half of the
+Holm's procedure runs over all deciding metrics of all routes and of the total together, weighted (Benjamini & Hochberg 1997): a third of the
 error rate goes to the total, the rest to the routes by what they own of the requests and of the time of both arms together, which does not
 depend on which arm is which, so that power is where the time is. “Worse” and “better” need an adjusted p of at most
 0.05 *and* a difference of at least the least practical size; “no practical difference” needs the whole interval inside it; anything else

@@ -18,7 +18,7 @@ import numpy as np
 from perfaudit.baseline.cube import STEPS
 from perfaudit.baseline.trigger import CHANGES, Event
 from perfaudit.comparison.arms import Arm, Source, narrowed, read
-from perfaudit.comparison.compare import LEAST_REQUESTS, RELEVANT, TOTAL, arm_part, askable, least_part, percent
+from perfaudit.comparison.compare import LEAST_REQUESTS, RELEVANT, arm_part, askable, least_part, percent
 from perfaudit.comparison.decide import ALPHA, adjusted, result_of
 from perfaudit.comparison.load import LIKE
 from perfaudit.comparison.sample import Sample, normal
@@ -34,6 +34,8 @@ METRICS = ("typical", "p95")
 ROLLOUT = 60
 #: What comes right after a deploy (empty caches, compilation) is left out, seconds, where the stretch is ten times as long.
 WARM_UP = 60
+#: Share of the error rate that the total of all deploys gets: it is asked once, the steps many times.
+TOTAL = 0.5
 #: The latest deploys are shown; more are merged into what stands before them, and said.
 MOST = 40
 
@@ -134,7 +136,7 @@ class Ledger:
         return {m: Shift(m, a, b, self.least) for m in METRICS if m in told}
 
     def _judge(self) -> None:
-        """Holm over all steps and the total, which gets half of the error rate: it is asked once, the steps many times."""
+        """Holm over all steps and the total."""
         steps = [(i, m) for i, by in enumerate(self.steps) for m in by]
         names: list[tuple[int, str]] = [*((-1, m) for m in self.total), *steps]
         weights = [TOTAL / max(1, len(self.total)) if i < 0 else (1 - TOTAL) / len(steps) for i, _ in names]

@@ -165,7 +165,7 @@ def _route(view: View) -> Iterator[dict[str, Any]]:
             before = (row.reference.quantile(0.95) or 0.0) / 1e3
             if _differs(shown, felt):
                 share = row.affected.count / max(1, total.affected.count)
-                said = f"{_name((row.method, row.route))} went from {before:,.0f} to {felt.value:,.0f} ms; it has {share:.1%} of the requests, too few to move the percentile over all"
+                said = f"{_name((row.method, row.route))} went from {before:,.0f} to {felt.value:,.0f} ms; with {share:.1%} of the requests, its slow ones are too few among all to move that percentile"
                 yield _row("one route", ("p95 of all requests", shown), (f"p95 of {_name((row.method, row.route))}", felt), said, route=row.route)
 
 

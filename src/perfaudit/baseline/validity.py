@@ -53,7 +53,8 @@ def _amount(requests: Requests, cube: Cube) -> list[Note]:
         Note("length", round(whole.seconds) >= LEAST_SECONDS, f"{whole.seconds:,.1f} s recorded; {LEAST_SECONDS} s are the least", round(whole.seconds), "s", LEAST_SECONDS),
         Note("sample size", low is not None and high is not None, f"{total.durations.n:,} durations; {needs}", total.durations.n, "requests", LEAST_P99),
     ]
-    sizes = [(key, *design_effect(cube, k, whole, 0.95)) for k, key in enumerate(cube.keys) if key != REST]
+    normal = requests.windows.reference or whole
+    sizes = [(key, *design_effect(cube, k, normal, 0.95)) for k, key in enumerate(cube.keys) if key != REST]
     clumped = [(key, n / effect, n) for key, effect, n in sizes if n]
     thin = sorted((effective, n, f"{method} {route}") for (method, route), effective, n in clumped if effective < LEAST_P95)
     if not clumped:

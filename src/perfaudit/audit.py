@@ -68,13 +68,13 @@ class Audit:
         self.own = bundle
         self.bundle = bundle.beside(baseline, "baseline") if baseline else bundle
         self.load = load_test.find(self.own)
-        doubted = [found for found in (self.load, load_test.find(baseline) if baseline else None) if found]
-        self.evidence = Evidence(self.bundle, where=load_test.narrowed(self.request.where, doubted))
+        self._loads = [found for found in (self.load, load_test.find(baseline) if baseline else None) if found]
+        self.evidence = Evidence(self.bundle, where=load_test.narrowed(self.request.where, self._loads))
         self._step = step or (lambda _text: None)
 
     def prepare(self) -> Prepared:
         """Tiers, windows, baseline and account of time: everything that the checks are handed."""
-        assumptions = self.load.notes() if self.load else []
+        assumptions = [note for found in self._loads for note in found.notes()]
         tiers = tiering.find(self.evidence)
         found, cube, stream = self._windows(tiers, assumptions)
         requests = None
@@ -178,6 +178,8 @@ class Audit:
     def _span(self, role: str, tiers: tiering.Tiers) -> Window | None:
         """The time of the outermost tier's requests (else of everything but events) that carry ``role``."""
         sources = [s for s in self.bundle.sources if (s.get("role") == "baseline") == (role == "baseline") and s["first"] is not None]
+        if role == "baseline":  # of a load test that is not trusted nothing is left to compare with
+            sources = [s for s in sources if not any(s["name"] in found.doubted for found in self._loads)]
         served = [s for s in sources if "requests" in s["tables"]]
         outer = [s for s in served if s["service"] in tiers.outermost] or served
         spans = [(s["first"], s["last"]) for s in outer or sources if outer or "events" not in s["tables"]]

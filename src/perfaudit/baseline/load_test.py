@@ -184,7 +184,7 @@ def _series(run: Run) -> dict[str, Any]:
     window = run.window
     assert window is not None
     width = max(100_000, -(-(window.end - window.start) // SHOWN) // 100_000 * 100_000)
-    n = (window.end - window.start) // width + 1
+    n = max(1, (int(run.starts[-1]) - window.start) // width)  # whole intervals only: the last one is cut short
     place = (run.starts - window.start) // width
     order = np.argsort(place, kind="stable")
     edges = np.searchsorted(place[order], np.arange(n + 1))

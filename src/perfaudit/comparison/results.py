@@ -179,7 +179,8 @@ def _figures(one: Mapping[str, Any], two: Mapping[str, Any], metric: str) -> dic
 def _metric(metric: str, tests: Mapping[Name, Comparison], results: Mapping[Name, str], a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {"metric": metric, "name": "error ratio" if metric == "errors" else metric}
     if (None, metric) in results:
-        out |= {"result": results[None, metric], "p": tests[None, metric].p}
+        p = tests[None, metric].p
+        out |= {"result": results[None, metric]} | ({} if p is None else {"p": p})
     pooled = _figures(a["requests"], b["requests"], metric)
     return out | ({"pooled": pooled} if pooled else {})
 

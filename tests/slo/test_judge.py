@@ -207,6 +207,11 @@ def test_names_are_unique() -> None:
         run.gather([], [], 1)
 
 
+def test_a_stray_date_loses_nothing() -> None:
+    row = judged("errors<1%", requests={"time": [0, START, START + 1_000_000], "status": [500, 200, 200], "service": "web", "route": "/", "method": "GET"})
+    assert (row["bad"], row["total"]) == (1, 3)
+
+
 def test_a_year_stays_small() -> None:
     n = 100_000
     t = np.sort(np.random.default_rng(0).integers(0, 365 * 86_400, n))

@@ -192,6 +192,8 @@ def test_names_are_given_once(load) -> None:  # type: ignore[no-untyped-def]
         b"date: 2026-99-99 00:00:00\n",
         b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(b"%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n" % ((i, i) + (i - 1,) * 9) for i in range(98, 110)),
         b"#" * 1_100_000,
+        b"a: " + b"1:" * 9_000 + b"1",
+        b"apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: " + b"9" * 5_000 + b"}\n",
     ],
 )
 def test_hostile_files_are_refused(load, data: bytes) -> None:  # type: ignore[no-untyped-def]

@@ -14,6 +14,8 @@ MOST_BYTES = 1_000_000
 #: Values of a document once its aliases are written out; 1 MB of plain YAML holds fewer.
 MOST_VALUES = 300_000
 DEEPEST = 60
+#: Digits of a number; YAML's sixties (1:30:00) could make one of any size.
+LONGEST_NUMBER = 40
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def _check(root: Any, path: str) -> None:
                     refuse(f"the key “{key.value[:60]}” stands twice", key)
                 seen.add(key.value)
                 total += size(value, depth + 1)
+        elif node.id == "scalar" and node.tag.endswith((":int", ":float")) and len(node.value) > LONGEST_NUMBER:
+            refuse("a number is too long", node)
         elif node.id == "sequence":
             total += sum(size(child, depth + 1) for child in node.value)
         if total > MOST_VALUES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Seconds per bin, by the longest recording that is cut so finely: a second tells when an alert would have fired, a year stays 1 M bins.
 BINS = ((2 * 86_400, 1), (20 * 86_400, 10), (float("inf"), 30))
-#: Bins beyond this (300 years of them) are no recording.
+#: More bins than this are never made (three years at 30 s): a recording with a stray date gets wider ones.
 MOST_BINS = 3_000_000
 COMPARE = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
@@ -51,8 +52,9 @@ class Counter:
 
     def __init__(self, evidence: Evidence, window: Window, condition: str = "true", services: tuple[str, ...] = ()) -> None:
         self.evidence, self.window, self.condition, self.services = evidence, window, condition, services
-        self.bin_s = next(b for longest, b in BINS if window.seconds <= longest)
-        self.n = min(MOST_BINS, int((window.end - window.start) // (self.bin_s * 1_000_000)) + 1)
+        fine = next(b for longest, b in BINS if window.seconds <= longest)
+        self.bin_s = fine * math.ceil(max(1.0, window.seconds / fine / MOST_BINS))
+        self.n = int((window.end - window.start) // (self.bin_s * 1_000_000)) + 1
 
     def events(self, slo: Slo) -> Events | Reason:
         """The events of an objective, or why there are none."""

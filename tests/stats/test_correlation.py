@@ -114,6 +114,13 @@ def test_scale_order_and_repetition_do_not_matter():
     assert (back.lag, back.p) == (-found.lag, pytest.approx(found.p))
 
 
+def test_of_a_very_long_series_the_end_is_used(monkeypatch):
+    monkeypatch.setattr("perfaudit.stats.correlation.LONGEST", 400)
+    x, y = arma(seeded("long", 1), 1000, (0.5,)), arma(seeded("long", 2), 1000, (0.5,))
+    assert lagged(x, y) == lagged(x[-400:], y[-400:])
+    assert lagged(x, y, load=x[::-1]) == lagged(x[-400:], y[-400:], load=x[::-1][-400:])
+
+
 def test_a_series_is_associated_with_itself_at_lag_0():
     x = arma(seeded("self"), 100, (0.5,))
     found = lagged(x, x)

@@ -125,11 +125,11 @@ def needed(error: Uncertainty, effect: float, least: float, level: float, n: int
 
 
 def least_times(decides: Callable[[float], bool]) -> float:
-    """The least multiple from 1 to ``LONGEST`` for which ``decides`` holds, to 1 %; infinite when none does."""
+    """The least multiple from 1 to ``LONGEST`` for which ``decides`` holds, to 3 %; infinite when none does."""
     if not decides(LONGEST):
         return math.inf
     low, high = 1.0, LONGEST
-    while high / low > 1.01:
+    while high / low > 1.03:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if decides(middle) else (middle, high)
     return high

@@ -106,7 +106,8 @@ def percentile_interval(x: Any, q: float, level: float = 0.95) -> Interval:
         raise ValueError("q must lie between 0 and 1")
     ordered = np.sort(values)
     value = float(ordered[max(1, math.ceil(q * n - 1e-9)) - 1])
-    effective = math.floor(effective_size(values > value) + 1e-9)
+    reaches = values >= value  # with ties nothing may lie above
+    effective = math.floor(effective_size(values > value if reaches.all() else reaches) + 1e-9)
     low, high = rank_bounds(effective, q, level)
     times = n / max(1, effective)
     first = None if low is None else max(1, math.floor((low - 1) * times) + 1)

@@ -17,6 +17,8 @@ from perfaudit.stats.percentile import effective_size
 
 LEVEL = 0.95
 POWER = 0.8
+#: Standard errors from the middle to the end of a 95 % interval.
+ENDS = 1.96
 
 
 class Detectable(NamedTuple):
@@ -73,8 +75,8 @@ def series_effect(x: Any, *, n: int | None = None, level: float = LEVEL, power: 
 def percentile_effect(x: Any, q: float, *, n: int | None = None, level: float = LEVEL, power: float = POWER) -> Detectable | None:
     """Least rise of the ``q``-quantile that two arms like this sample, shape (n,) in time order, could tell apart, in its unit.
 
-    The rise from the ``q``-quantile to the one that the same values reach at q + c·√(2q(1−q)/n_eff), c = :func:`quantiles_needed`: the
-    asymptotic error of a quantile with the sample's own quantile function for its density. None where that lies beyond the sample.
+    c·√2 standard errors, c = :func:`quantiles_needed`. The standard error is the sample's own quantile function between the ends of its
+    95 % interval, q ± 1.96·√(q(1−q)/n_eff), over 2 · 1.96 (Maritz & Jarrett 1978 compare such estimates). None where that leaves the sample.
     """
     values = _finite(x)
     if not 0 < q < 1:
@@ -83,14 +85,14 @@ def percentile_effect(x: Any, q: float, *, n: int | None = None, level: float = 
         return None
     size = n or len(values)
     kept = np.sort(values)
-    at = float(np.quantile(kept, q, method="inverted_cdf"))
-    effective = effective_size(values > at) * size / len(values)
+    effective = effective_size(values >= np.quantile(kept, q, method="inverted_cdf")) * size / len(values)
     if effective <= 0:
         return None
-    step = quantiles_needed(level, power) * math.sqrt(2 * q * (1 - q) / effective)
-    if q + step >= 1 - 0.5 / len(values):
+    step = ENDS * math.sqrt(q * (1 - q) / effective)
+    if not 0.5 / len(values) < q - step < q + step < 1 - 0.5 / len(values):
         return None
-    return Detectable(float(np.quantile(kept, q + step)) - at, size, effective, level, power)
+    low, high = np.quantile(kept, [q - step, q + step])
+    return Detectable(quantiles_needed(level, power) * math.sqrt(2) * float(high - low) / (2 * ENDS), size, effective, level, power)
 
 
 def percentile_size(q: float, share: float, *, level: float = LEVEL, power: float = POWER) -> int:

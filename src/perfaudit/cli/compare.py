@@ -12,7 +12,7 @@ import click
 
 from perfaudit.cli import _options, _progress
 from perfaudit.cli._options import READING, SHOWING, Settings
-from perfaudit.errors import UsageError
+from perfaudit.errors import InsufficientEvidence, UsageError
 from perfaudit.evidence.naming import shown
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def command(settings: Settings, paths: tuple[str, ...], kind: str | None, split:
 
     Exit codes: 0 compared · 1 --fail-on · 2 usage or unreadable · 3 nothing to compare (an empty arm, no common route).
     """
+    from perfaudit.comparison import run
     from perfaudit.comparison.run import Asked
     from perfaudit.config import instant
 
@@ -59,12 +60,16 @@ def command(settings: Settings, paths: tuple[str, ...], kind: str | None, split:
     if asked.since is not None and asked.until is not None and asked.until <= asked.since:
         raise UsageError("--until is not after --since", where=f"{settings.since}, {settings.until}", todo="swap them; times without a zone are UTC")
     with tempfile.TemporaryDirectory(prefix="perfaudit-") as temporary:
-        result = _run(settings, paths, asked, instant(split) if split else None, Path(temporary))
+        try:
+            result = _run(settings, paths, asked, instant(split) if split else None, Path(temporary))
+        except InsufficientEvidence as why:
+            _options.note(_lines(f"perfaudit: {why}"))
+            result = _result([], _names(paths), run.nothing(asked, why), None)
     _options.show(result, settings)
-    found = result["comparison"]["result"]
-    if found in settings.fail_on:
+    part = result["comparison"]
+    if part["result"] in settings.fail_on:
         return 1
-    return 0 if result["comparison"].get("compared", True) else 3
+    return 0 if part.get("error_rate", {}).get("questions") else 3
 
 
 def _check(paths: tuple[str, ...], kind: str | None, split: str | None) -> None:
@@ -136,7 +141,12 @@ def _run(settings: Settings, paths: tuple[str, ...], asked: Asked, split: int | 
     return _result(known, names, part, run.window([a, b]))
 
 
-def _result(bundles: list[Bundle], names: list[str], part: dict[str, Any], window: dict[str, str]) -> dict[str, Any]:
+def _lines(text: str) -> str:
+    """An error of several lines without anything that acts on a terminal."""
+    return "\n".join(shown(line) for line in text.split("\n"))
+
+
+def _result(bundles: list[Bundle], names: list[str], part: dict[str, Any], window: dict[str, str] | None) -> dict[str, Any]:
     from perfaudit.report import result as report
 
     inventory: dict[str, dict[str, Any]] = {}
@@ -150,15 +160,10 @@ def _result(bundles: list[Bundle], names: list[str], part: dict[str, Any], windo
                 old["sources"] += row["sources"]
                 if "from" in row:
                     old |= {"from": min(row["from"], old.get("from", row["from"])), "to": max(row["to"], old.get("to", row["to"]))}
-    name = " and ".join(names)
+    name = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     question = "Which deploy made it worse, and what did all of them add up to?" if part["as"] == "deploys" else "Is B worse than A?"
-    return {
-        "schema_version": report.SCHEMA_VERSION,
-        "audit": report.audit_part(name, question, part["notes"], {}),
-        "window": window,
-        "inventory": [inventory[t] for t in inventory],
-        "comparison": part,
-    }
+    out = {"schema_version": report.SCHEMA_VERSION, "audit": report.audit_part(name, question, part["notes"], {}), "inventory": [inventory[t] for t in inventory], "comparison": part}
+    return out | ({"window": window} if window else {})
 
 
 def _names(paths: tuple[str, ...]) -> list[str]:

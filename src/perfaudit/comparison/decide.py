@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from perfaudit.comparison.shift import BETTER, DECIDING, OPEN, SAME, WORSE, Shift
 
@@ -55,3 +55,15 @@ def together(results: Mapping[str, str]) -> Answer:
             return Answer(word, metric, results)
     deciding = [results[m] for m in DECIDING if m in results]  # what could not be asked (too few requests for a p99) is absent
     return Answer(SAME if deciding and all(r == SAME for r in deciding) else OPEN, "", results)
+
+
+def undecide(part: dict[str, Any], why: str) -> None:
+    """Take every answer of ``comparison`` back: its figures stand, but they answer nothing."""
+    part["result"], part["summary"] = OPEN, f"inconclusive: {why}"
+    for row in [*part["routes"], *part["metrics"]]:
+        row |= {k: v for k, v in (("result", OPEN), ("reason", why)) if k in row}
+    for row in part["routes"]:
+        for metric in ("typical", "p95", "p99", "errors"):
+            row.get(metric, {}).pop("result", None)
+    part["error_rate"]["questions"] = 0
+    part["notes"].append(why)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfaudit.comparison.decide import ALPHA, adjusted
+from perfaudit.comparison.decide import ALPHA, adjusted, undecide
 from perfaudit.comparison.load import LIKE
 from perfaudit.comparison.shift import BETTER, OPEN, SAME, WORSE, Least
 from perfaudit.errors import InsufficientEvidence, UsageError
@@ -89,6 +89,8 @@ def part(both: Sequence[Mapping[str, Any]], names: Sequence[str], asked: Asked) 
         "notes": notes,
     }  # fmt: skip
     out["summary"] = _summary(out, names)
+    if both[0]["baseline"] == both[1]["baseline"]:
+        undecide(out, "both arms are the same recording: that says nothing")
     return out
 
 
@@ -180,7 +182,7 @@ def _metric(metric: str, tests: Mapping[Name, Comparison], results: Mapping[Name
     out: dict[str, Any] = {"metric": metric, "name": "error ratio" if metric == "errors" else metric}
     if (None, metric) in results:
         p = tests[None, metric].p
-        out |= {"result": results[None, metric]} | ({} if p is None else {"p": p})
+        out |= {"result": results[None, metric]} | ({} if p is None else {"p": min(1.0, p)})
     pooled = _figures(a["requests"], b["requests"], metric)
     return out | ({"pooled": pooled} if pooled else {})
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from perfaudit.comparison import environments, units
 from perfaudit.comparison.arms import Source, common, narrowed, read, source, step_for
-from perfaudit.comparison.compare import Compared, compare, part
+from perfaudit.comparison.compare import Compared, compare, least_part, part
+from perfaudit.comparison.decide import undecide
 from perfaudit.comparison.shift import OPEN, Least
 from perfaudit.errors import InsufficientEvidence, UsageError
 from perfaudit.evidence.store import Evidence
@@ -87,19 +88,10 @@ def compared(a: Source, b: Source, asked: Asked) -> tuple[dict[str, Any], Compar
         out |= added
         out["summary"] += "; " + environments.sentence(added, (a.name, b.name))
     if same:
-        _undecide(out, "both arms are the same recording: that says nothing")
+        undecide(out, "both arms are the same recording: that says nothing")
     elif odd := units.suspicious(done):
-        _undecide(out, odd)
+        undecide(out, odd)
     return out, done
-
-
-def _undecide(out: dict[str, Any], why: str) -> None:
-    out["result"], out["summary"] = OPEN, f"inconclusive: {why}"
-    for row in [*out["routes"], *(m for m in out["metrics"] if "result" in m)]:
-        row["result"] = OPEN
-        if "reason" in row:
-            row["reason"] = why
-    out["notes"].append(why)
 
 
 def _content(one: Source) -> list[str]:
@@ -109,6 +101,11 @@ def _content(one: Source) -> list[str]:
 def _some(one: Source) -> str:
     names = sorted({r for _, r in one.totals})
     return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+
+
+def nothing(asked: Asked, why: InsufficientEvidence) -> dict[str, Any]:
+    """``comparison`` where the evidence is too little to begin with: every report is still written."""
+    return {"as": asked.kind or "before-after", "result": OPEN, "summary": f"inconclusive: {why.what}", "arms": [], "least": least_part(asked.least), "notes": [n for n in (why.where, why.todo) if n]}
 
 
 def window(arms: Sequence[Source]) -> dict[str, str]:

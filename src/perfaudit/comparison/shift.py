@@ -134,7 +134,7 @@ class Shift:
             plain = exact(round(a.value * n[0]), n[0], round(b.value * n[1]), n[1])
         else:
             plain = _tail(difference, math.sqrt(a.plain + b.plain))
-        return max(plain if not self.together or self.metric == "errors" else 0.0, error.tail(abs(difference)))
+        return min(1.0, max(plain if not self.together or self.metric == "errors" else 0.0, error.tail(abs(difference))))
 
     @property
     def _tested(self) -> tuple[Mean, Mean, tuple[int, int]]:

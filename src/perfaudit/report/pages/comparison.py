@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 def page(result: Mapping[str, Any]) -> Page | None:
     """The page of two arms; None where the result compares none (deploys have a page of their own)."""
     part = result.get("comparison") or {}
-    if "routes" not in part or not part.get("arms"):
+    if not part or "deploys" in part:
         return None
     kind = part["as"]
     return Page(
@@ -72,7 +72,7 @@ def signed(value: float) -> str:
 
 def _charts(part: Row) -> list[Chart]:
     rows = []
-    for route in part["routes"][:MOST_ROWS]:
+    for route in part.get("routes", [])[:MOST_ROWS]:
         for metric in ("typical", "p95"):
             shift = (route.get(metric) or {}).get("shift")
             if shift and shift.get("value") is not None and shift["value"] > -1:
@@ -86,7 +86,7 @@ def _charts(part: Row) -> list[Chart]:
 
 def _routes(part: Row) -> Table:
     body = []
-    for r in part["routes"]:
+    for r in part.get("routes", []):
         weights = r.get("weights", {})
         body.append((name(r), r["result"], r["reason"], change((r.get("typical") or {}).get("shift")), change((r.get("p95") or {}).get("shift")), _share(weights.get("a")), _share(weights.get("b"))))
     tested = part.get("error_rate", {})
@@ -100,7 +100,7 @@ def _share(weight: float | None) -> str:
 
 def _percentiles(part: Row) -> Table:
     body = []
-    for r in part["routes"]:
+    for r in part.get("routes", []):
         cells: list[Cell] = [name(r)]
         for metric in ("p50", "p95", "p99", "errors"):
             row = r.get(metric) or {}
@@ -126,7 +126,7 @@ def _alone(part: Row) -> Table:
 
 
 def _notes(part: Row) -> Sequence[str]:
-    open_ = [r for r in part["routes"] if r["result"] == "inconclusive" and r.get("needed_times")]
+    open_ = [r for r in part.get("routes", []) if r["result"] == "inconclusive" and r.get("needed_times")]
     out = list(part.get("notes", []))
     if open_:
         most = max(open_, key=lambda r: r["needed_times"])

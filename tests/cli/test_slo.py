@@ -90,7 +90,17 @@ def test_definitions_alone_make_rules_and_a_document(perfaudit, home: Path) -> N
     if promtool := shutil.which("promtool"):
         Path("rules.yml").write_text(ran.out)
         assert subprocess.run([promtool, "check", "rules", "rules.yml"], capture_output=True).returncode == 0
-    assert perfaudit("slo", "--openslo", "slo.yaml").code == 2, "without evidence there is nothing to judge"
+    alone = perfaudit("slo", "--openslo", "slo.yaml")
+    assert alone.code == 3 and "no evidence was given" in alone.out and "page 13.4× 1h/5m" in alone.out
+    assert perfaudit("slo", "--objective", "errors<1%").code == 2, "not inside an audit folder"
+
+
+def test_an_alert_that_can_never_fire(perfaudit, home: Path) -> None:  # type: ignore[no-untyped-def]
+    policy = "  alertPolicies:\n  - kind: AlertPolicy\n    metadata: {name: p}\n    spec:\n      conditions:\n      - metadata: {name: c}\n        spec: {severity: page, condition: {kind: burnrate, threshold: 14.4, lookbackWindow: 1h}}\n"
+    Path("slo.yaml").write_text(SLO.replace("0.999", "0.9") + policy + SLI)
+    ran = perfaudit("slo", "--openslo", "slo.yaml", "--rules", "r.yml")
+    assert ran.code == 2 and "it can never fire" in ran.err and "144%" in ran.err and not Path("r.yml").exists()
+    assert "never: it can never fire" in " ".join(perfaudit("slo", "--openslo", "slo.yaml", "-o", "r.md").out.split())
 
 
 def test_wrong_yaml_is_told_with_its_line(perfaudit, home: Path) -> None:  # type: ignore[no-untyped-def]

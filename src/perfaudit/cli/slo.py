@@ -48,7 +48,7 @@ def command(
     \b
     perfaudit slo access.log --objective 'p95<800ms' --objective 'errors<0.1%'
     perfaudit slo evidence/ --openslo slo.yaml --rules rules.yml && promtool check rules rules.yml
-    perfaudit slo --openslo slo.yaml --rules - --document slo.md         # definitions only, no evidence
+    perfaudit slo --openslo slo.yaml --rules - --document slo.md   # no evidence: definitions and feasibility
     perfaudit slo incident/ --objective 'errors<0.1%' -q || echo broken
 
     Exit codes: 0 kept · 1 an objective is broken · 2 usage, or YAML that cannot be used · 3 none can be judged.
@@ -58,7 +58,7 @@ def command(
     from perfaudit.slo import openslo as reader
 
     _check(settings, rules, document)
-    home = None if paths else _home(folder, needed=not (rules or document))
+    home = None if paths else _home(folder, needed=not (rules or document or openslo))
     config = load(home or (Path(paths[0]) if len(paths) == 1 and Path(paths[0]).is_dir() else Path.cwd()))
     defined = reader.load(openslo) if openslo else reader.Definitions()
     slos = run.gather(_objectives(settings, config), defined.slos, _period(period, config))
@@ -79,7 +79,7 @@ def command(
         _files(result, settings)
     else:
         _options.show(result, settings)
-    return _code(result, judged=bundle is not None)
+    return 0 if bundle is None and (rules or document) else _code(result)
 
 
 def _check(settings: Settings, rules: str | None, document: str | None) -> None:
@@ -169,7 +169,7 @@ def _files(result: dict[str, Any], settings: Settings) -> None:
         renderers.write(result, target)
 
 
-def _code(result: dict[str, Any], *, judged: bool) -> int:
+def _code(result: dict[str, Any]) -> int:
     from perfaudit.slo.run import state
 
-    return {"broken": 1, "kept": 0, "unknown": 3}[state(result["slo"]["objectives"])] if judged else 0
+    return {"broken": 1, "kept": 0, "unknown": 3}[state(result["slo"]["objectives"])]

@@ -4,7 +4,7 @@
 2. The objective is broken at the smallest load: *fix*, no resource makes a request shorter that waits for nobody.
 3. Throughput was seen to fall with load: *do not scale*, the peak is behind.
 4. The objective would hold at half as much load again: *leave alone*.
-5. A station is busy (≥ 80 %): *scale* it where two of it bring half as much again, else *fix* what a request costs there.
+5. A station is busy (≥ 80 %): *scale* it where two of it bring half as much again, else *fix* what a request costs there, or what else runs there.
 6. The verdict names a constraint that is not growth: *fix* it.
 7. A table of sizes: twice the load brings under a tenth more: *do not scale*; half as much again: *scale*; in between: *fix* what is shared.
 8. A recording near its limit: *scale* where locks were looked for and ruled out. Otherwise a busy CPU and a shared lock look the same: *cannot tell*.
@@ -180,10 +180,12 @@ def _ample(facts: Facts) -> Answer | None:
 
 
 def _busy_station(facts: Facts) -> Answer | None:
-    station = max((s for s in facts.stations if s.utilisation is not None), key=lambda s: s.utilisation or 0.0, default=None)
+    station = max((s for s in facts.stations if s.utilisation is not None and s.attributed), key=lambda s: s.utilisation or 0.0, default=None)
     if station is None or (station.utilisation or 0.0) < BUSY or station.doubled is None or (facts.problem and facts.problem not in GROWTH):
         return None
     busy = f"{station.name} is {station.utilisation:.0%} busy at the busiest load and limits throughput"
+    if station.idle.value > station.busy / 2:
+        return Answer("fix", f"{station.name} is {station.utilisation:.0%} busy, {station.idle.value:.2g} of its {station.servers:g} CPUs by something that runs without requests: stop or move that first")
     if station.doubled.value < AMPLE:
         return Answer("fix", f"{busy}, but twice of it brings {station.doubled.value:.2f} times: {station.then or 'the rest of a request'} is next. Lower what a request costs there")
     return Answer("scale", f"{busy}; twice of it brings up to {station.doubled.value:.2f} times, then {station.then or 'something that was not measured'} limits")
@@ -229,7 +231,7 @@ def _recording(facts: Facts) -> Answer | None:
     if facts.capacity is not None and facts.capacity.kept == "some" and facts.capacity.load is not None:
         said = f"{facts.objective} holds up to {facts.capacity.load.value:,.4g}/s; the busiest load is {x:,.4g}/s"
     first = _first(facts)
-    if first is not None and facts.ceiling < AMPLE * x:
+    if first is not None and first.attributed and facts.ceiling < AMPLE * x:
         return Answer("scale", f"{said}; {first.name} fills first ({first.utilisation:.0%} busy, at most {facts.ceiling:,.4g}/s)")
     if facts.unlocked:
         return Answer("scale", f"{said}, and locks are ruled out as the reason")
@@ -247,9 +249,9 @@ def _by_stations(facts: Facts) -> Answer | None:
     if first is None or facts.points is None or facts.points.sized or facts.problem:
         return None
     _, x = now(facts.points)
-    busiest = f"{first.name}, the busiest of what was measured, is {first.utilisation:.0%} busy at {x:,.4g}/s and carries at most {facts.ceiling:,.4g}/s"
+    busiest = f"{first.name}, the busiest of what was measured, is {first.utilisation:.0%} busy at {x:,.4g}/s and carries {facts.ceiling:,.4g}/s if all of that serves requests"
     if facts.ceiling < AMPLE * x:
-        return Answer("scale", busiest)
+        return None
     if facts.capacity is not None and facts.capacity.kept == "all":
         return Answer("leave alone", f"{busiest}; {facts.objective} is kept. How latency grows until then was not seen: arrivals hardly varied")
     return None

@@ -30,6 +30,8 @@ COUNTERS = {
 IDLE = frozenset({"idle", "iowait", "steal"})
 #: Fewer intervals than this make no regression.
 LEAST_INTERVALS = 8
+#: Busy time belongs to requests when they explain at least half of how it varies.
+EXPLAINED = 0.5
 #: A station below this share of all CPU time is not listed.
 SMALL = 0.01
 
@@ -39,6 +41,7 @@ class Station:
     """A station: ``demand`` in seconds of CPU per request, ``idle`` busy servers without any, ``busy`` servers at the busiest load.
 
     ``servers`` is None where nothing says how many there are; then there is no ``utilisation`` (0–1) and no ``bound`` (requests per second).
+    ``attributed``: busy time follows requests, so it is theirs; else the demand counts everything that ran there, and is an upper bound.
     ``doubled``: throughput with two of it over throughput now, ``then`` what limits after that.
     """
 
@@ -49,6 +52,7 @@ class Station:
     explained: float
     n: int
     busy: float
+    attributed: bool = False
     servers: float | None = None
     utilisation: float | None = None
     bound: Interval | None = None
@@ -104,12 +108,13 @@ def _station(key: tuple[str, str], busy: Array, servers: float | None, points: P
         return None
     found = queueing.service_demand(busy[known], points.throughput[known], block=points.block)
     demand = found.classes[0]
-    if demand.value <= 0:  # the load hardly varied: all of it is per request, by the utilisation law
+    attributed = found.explained >= EXPLAINED and bool(demand.low)
+    if not attributed:
         ratio = busy[known] / points.throughput[known]
         low, high = np.quantile(ratio, [0.025, 0.975])
-        demand, found = Interval(float(ratio.mean()), float(low), float(high)), found._replace(idle=Interval(0.0, 0.0, 0.0), explained=0.0)
+        demand, found = Interval(float(ratio.mean()), float(low), float(high)), found._replace(idle=Interval(0.0, 0.0, 0.0))
     at = float(np.median(busy[points.throughput >= np.quantile(points.throughput, 0.95, method="inverted_cdf")]))
-    station = Station(key[1], key[0], demand, found.idle, found.explained, int(known.sum()), at)
+    station = Station(key[1], key[0], demand, found.idle, found.explained, int(known.sum()), at, attributed)
     if servers is None:
         return station
     free = max(0.0, servers - found.idle.value)
@@ -119,7 +124,7 @@ def _station(key: tuple[str, str], busy: Array, servers: float | None, points: P
 
 def _doubled(found: list[Station], points: Points) -> list[Station]:
     """What two of the busiest station with known servers bring, with the requests in flight of the busiest load."""
-    sized = [s for s in found if s.servers]
+    sized = [s for s in found if s.servers and s.attributed]
     if not sized:
         return found
     most = max(sized, key=lambda s: s.utilisation or 0.0)
@@ -136,9 +141,9 @@ def _gain(sized: list[Station], most: Station, population: int, response: float,
     per = [(getattr(s.demand, end) or s.demand.value) for s in sized]
 
     def throughput(copies: float) -> float:
-        servers = [(s.servers or 1.0) * (copies if s is most else 1.0) for s in sized]
+        servers = [max(0.01, (s.servers or 1.0) * (copies if s is most else 1.0) - s.idle.value) for s in sized]
         queue = [d / c for d, c in zip(per, servers, strict=True)]
-        rest = max(0.0, response - sum(per)) + sum(d * (c - 1) / c for d, c in zip(per, servers, strict=True))
+        rest = max(0.0, response - sum(per)) + sum(d * max(0.0, c - 1) / c for d, c in zip(per, servers, strict=True))
         return float(queueing.mva(queue, min(10_000, 2 * population), rest).throughput[-1])
 
     return throughput(2.0) / throughput(1.0)

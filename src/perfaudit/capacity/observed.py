@@ -28,8 +28,9 @@ LEAST_INTERVALS = 12
 LEAST_DRIVEN = 1.5
 #: Rank correlation of arrivals and requests in flight, below the largest throughput, that a load shows.
 DRIVEN = 0.5
-#: Bins of equal arrivals whose median gives the expected requests in flight.
-LEVELS = 8
+#: Groups of like arrivals, and the quantile of their requests in flight that is usual: what goes wrong only adds to them, so a group of
+#: which up to three quarters went wrong still says how it should be.
+LEVELS, USUAL = 8, 0.25
 #: A lasting departure from that by less than this is no change of regime (the least practical size of a change of capacity).
 LEAST_CHANGE = 1.25
 
@@ -45,8 +46,8 @@ def observe(evidence: Evidence, condition: str, window: Window, objective: Objec
         return "no requests with a duration were read"
     spent = min(window.seconds, 60.0 * minutes)
     step = next((s for s in STEPS if n * s / spent >= PER_INTERVAL and spent / s <= MOST_BINS), STEPS[-1])
-    if spent / step < LEAST_INTERVALS:
-        step = next((s for s in reversed(STEPS) if spent / s >= LEAST_INTERVALS), STEPS[0])
+    if spent / step < LEAST_INTERVALS + 2:  # the first and the last are covered in part
+        step = next((s for s in reversed(STEPS) if spent / s >= LEAST_INTERVALS + 2), STEPS[0])
     rows, query = _intervals(evidence, where, step, objective)
     if len(rows["bin"]) < LEAST_INTERVALS:
         return f"{len(rows['bin'])} intervals of {step} s with requests: at least {LEAST_INTERVALS} are needed"
@@ -95,15 +96,15 @@ def steady(points: Points) -> Points:
 
 
 def _departure(points: Points) -> NDArray[np.float64]:
-    """Log of requests in flight over what is usual at such arrivals."""
+    """Log of requests in flight over what is usual at such arrivals; their ratio, the response time by Little's law, hardly varies among like arrivals."""
     assert points.arrivals is not None
-    rate, load = np.log(points.arrivals), np.log(points.load)
-    levels = max(2, min(LEVELS, len(rate) // 6))
-    groups = np.array_split(np.argsort(rate, kind="stable"), levels)
+    rate = np.log(points.arrivals)
+    ratio = np.log(points.load) - rate
+    groups = np.array_split(np.argsort(rate, kind="stable"), max(2, min(LEVELS, len(rate) // 6)))
     centre = np.array([np.median(rate[g]) for g in groups])
-    usual = np.array([np.median(load[g]) for g in groups])
+    usual = np.array([np.quantile(ratio[g], USUAL) for g in groups])
     distinct, first = np.unique(centre, return_index=True)
-    out: NDArray[np.float64] = load - np.interp(rate, distinct, usual[first])
+    out: NDArray[np.float64] = ratio - np.interp(rate, distinct, usual[first])
     return out
 
 

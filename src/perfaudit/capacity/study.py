@@ -20,6 +20,8 @@ from perfaudit.stats.percentile import Interval
 
 #: Points of the curve, and of the measurements, that a result holds: a chart shows no more.
 CURVE, MOST_POINTS = 30, 400
+#: An interval in twenty may stand out by chance.
+NEARLY_ALL = 0.95
 _USL = "scalability law, least squares in X; resampled residuals"
 
 
@@ -41,6 +43,8 @@ def of_points(points: Points, wanted: Objective | None, *, why_not: str = "", **
     if wanted is None or not np.isfinite(points.measured).any():
         return replace(facts, objective=wanted.text if wanted else "")
     bound = wanted.bound / 1e3 if wanted.kind == "latency" else wanted.bound
+    if why_not:
+        return replace(facts, objective=wanted.text, bound=bound, capacity=_kept(points, bound))
     imposed = points.load if points.arrivals is None else points.arrivals
     capacity = objective.largest(imposed, points.measured, bound, block=points.block)
     beyond = None
@@ -49,6 +53,15 @@ def of_points(points: Points, wanted: Objective | None, *, why_not: str = "", **
         top = points.load >= np.quantile(points.load, 0.9)
         beyond = objective.modelled(law, float(np.nanmedian(points.measured[top])), load, bound)
     return replace(facts, objective=wanted.text, bound=bound, capacity=capacity, beyond=beyond)
+
+
+def _kept(points: Points, bound: float) -> objective.Capacity | None:
+    """Whether a bound was kept, or broken, in (nearly) all intervals: all that can be said where load did not vary."""
+    known = points.measured[np.isfinite(points.measured)]
+    share = float(np.mean(known <= bound))
+    if NEARLY_ALL > share > 1 - NEARLY_ALL:
+        return None
+    return objective.Capacity("all" if share >= NEARLY_ALL else "none", None, len(known), f"{share:.0%} of {len(known)} intervals keep it; load hardly varied")
 
 
 def of_evidence(evidence: Evidence, window: Window, wanted: Objective | None, audited: Mapping[str, Any]) -> Facts:
@@ -151,7 +164,7 @@ def _objective(facts: Facts) -> dict[str, Any]:
     out: dict[str, Any] = {"objective": facts.objective} | ({"bound": facts.bound} if facts.bound else {})
     capacity, points = facts.capacity, facts.points
     if capacity is None or points is None:
-        return out | {"kept": "unknown", "reason": "no latency was measured at these loads"}
+        return out | {"kept": "unknown", "reason": facts.why_not or "no latency was measured at these loads"}
     out |= {"kept": capacity.kept, "reason": capacity.method}
     unit = points.unit if points.arrivals is None else "1/s"
     if capacity.load is not None:
@@ -180,10 +193,11 @@ def _fixing(facts: Facts) -> list[dict[str, Any]]:
 
 
 def _station(station: demands.Station, facts: Facts) -> dict[str, Any]:
-    method = "non-negative least squares of CPU seconds on completions; moving blocks"
+    method = "non-negative least squares of CPU seconds on completions; moving blocks" if station.attributed else "utilisation law, U/X: everything that ran there"
     ms = Interval(*(None if v is None else v * 1e3 for v in station.demand))  # type: ignore[arg-type]
     row: dict[str, Any] = {"station": station.name, "level": station.level, "demand": measured(ms, "ms", station.n, method), "idle": measured(station.idle, "busy servers", station.n, method)}
     row["busy"] = Measurement(station.busy, "busy servers", n=station.n, method="at the busiest load").to_json()
+    row["attributed"] = station.attributed
     row["explained"] = Measurement(station.explained, "share", n=station.n, method="R²").to_json()
     if station.servers is not None:
         row["servers"] = station.servers

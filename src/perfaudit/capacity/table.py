@@ -102,6 +102,8 @@ def _latency(name: str) -> float | None:
 
 
 def _number(cell: str, semicolons: bool) -> float | None:
+    if not cell:
+        return math.nan
     text = cell.strip().replace(",", ".") if semicolons and cell.count(",") == 1 else cell.strip().replace(" ", "").replace("_", "")
     try:
         return float(text)

@@ -9,7 +9,7 @@ from perfaudit.report import text
 from perfaudit.report.pages import Chart, Page, Table, _load_chart
 
 _TONES = {"leave alone": "good", "scale": "open", "fix": "bad", "do not scale": "bad", "cannot tell": "open"}
-_KEPT = {"all": "at every load seen", "some": "up to a load", "none": "at no load seen", "unknown": "not known"}
+_KEPT = {"all": "kept at every load seen", "some": "kept up to a load", "none": "kept at no load seen", "unknown": "whether it is kept cannot be told"}
 #: Points drawn at most; a result holds no more either.
 MOST_POINTS = 400
 
@@ -34,7 +34,7 @@ def _facts(part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if now:
         yield "Throughput now", now["throughput"]
     if at:
-        yield "Objective", f"{at['objective']}, kept {_KEPT[at['kept']]}"
+        yield "Objective", f"{at['objective']}, {_KEPT[at['kept']]}"
         if "load" in at:
             yield "Capacity at the objective", at["load"]
         if "modelled" in at:
@@ -118,7 +118,7 @@ def _law(part: Mapping[str, Any]) -> Table:
 
 
 def _demands(part: Mapping[str, Any]) -> Table:
-    rows = [(f"{d['station']} ({d['level']})", d["demand"], d["idle"], d["busy"], d.get("servers", ""), d.get("utilisation", ""), d.get("bound", "")) for d in part.get("demands", [])]
+    rows = [(f"{d['station']} ({d['level']})" + ("" if d.get("attributed") else ", all that ran there"), d["demand"], d["idle"], d["busy"], d.get("servers", ""), d.get("utilisation", ""), d.get("bound", "")) for d in part.get("demands", [])]
     return Table("CPU per request", ("Station", "Demand", "Idle", "Busy", "Servers", "Utilisation", "Carries at most"), rows, "Processes, containers and nodes hold each other: their demands do not add up.")
 
 

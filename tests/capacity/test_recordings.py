@@ -1,0 +1,155 @@
+"""Recordings whose capacity is known, because they were made by a queue of eight servers: 133 requests per second."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from perfaudit.capacity import demands, observed, study
+from perfaudit.capacity.answer import Answer, Facts, decide, serial
+from perfaudit.capacity.points import Points
+from perfaudit.config import objective
+from perfaudit.model import Window
+from perfaudit.stats import usl
+from perfaudit.testing import evidence
+
+from .queue import SERVERS, SERVICE, START, cpu, requests, served
+
+LIMIT = SERVERS / SERVICE
+WHOLE = Window(START, START + 1_200_000_000)
+CLEAR = {"verdict": {"status": "healthy"}, "checks": []}
+
+
+@cache
+def facts(low: float, high: float, *, metrics: bool = True, wanted: str = "p95<300ms", slow: tuple[float, float, float] | None = None, cores: int = SERVERS) -> Facts:
+    at, need, took = served(low, high, slow=slow)
+    given: dict[str, Any] = {"requests": requests(at, took)} | ({"metrics": cpu(at, need, cores=cores)} if metrics else {})
+    return study.of_evidence(evidence(**given), WHOLE, objective(wanted), CLEAR)
+
+
+def test_in_flight_completions_and_latency_are_what_the_queue_did() -> None:
+    at, _, took = served(20, 100)
+    found = observed.observe(evidence(requests=requests(at, took)), "true", WHOLE)
+    assert isinstance(found, Points) and found.arrivals is not None
+    k = len(found.load) // 3
+    begin = (found.time[k] - START) / 1e6
+    end = begin + found.step
+    overlap = np.clip(np.minimum(at + took, end) - np.maximum(at, begin), 0, None)
+    assert found.load[k] == pytest.approx(overlap.sum() / found.step, rel=1e-3)
+    assert found.throughput[k] == pytest.approx(np.sum((at + took >= begin) & (at + took < end)) / found.step, rel=1e-3)
+    assert found.measured[k] == pytest.approx(np.quantile(took[(at >= begin) & (at < end)], 0.95, method="inverted_cdf") * 1e3, rel=1e-3)
+    assert not found.notes and observed.undriven(found) == ""
+
+
+def test_ample_headroom_is_left_alone() -> None:
+    light = facts(10, 50)
+    assert isinstance(light.law, usl.Scalability) and not light.law.contention
+    assert decide(light).answer == "leave alone"
+    assert light.beyond is not None and 1.5 * 50 < min(light.beyond.value, light.ceiling) <= LIMIT * 1.05
+
+
+def test_a_full_node_is_scaled_and_its_bound_is_the_truth() -> None:
+    near = facts(20, 128)
+    station = near.stations[0]
+    assert station.attributed and station.demand.value == pytest.approx(SERVICE, rel=0.03) and station.servers == SERVERS
+    assert near.ceiling == pytest.approx(LIMIT, rel=0.03)
+    assert near.capacity is not None and near.capacity.kept in ("some", "all") and decide(near) == Answer("scale", decide(near).reason)
+    assert "web1" in decide(near).reason
+
+
+def test_a_saturated_recording_without_counters_says_what_is_missing() -> None:
+    """The law, fitted to a queue's sharp knee, would extrapolate a fall that nobody saw."""
+    blind = facts(20, 128, metrics=False)
+    assert isinstance(blind.law, usl.Scalability) and blind.law.peak_load is not None
+    answer = decide(blind)
+    assert answer.answer == "cannot tell" and "look the same" in answer.reason and "CPU" in answer.todo
+    assert decide(Facts(points=blind.points, law=blind.law, unlocked=True)).answer == "scale"
+
+
+def test_intervals_in_which_the_system_was_slow_are_left_out() -> None:
+    slowed = facts(20, 90, slow=(800, 950, 1.6))
+    assert slowed.points is not None and any("left out" in note for note in slowed.points.notes)
+    times = (slowed.points.time - START) / 1e6
+    assert not np.any((times > 820) & (times < 940)) and len(times) > 90
+    assert isinstance(slowed.law, usl.Scalability) and slowed.law.gamma.value == pytest.approx(1 / SERVICE, rel=0.06)
+
+
+def test_load_that_hardly_varied_is_no_load_test() -> None:
+    flat = facts(60, 60)
+    assert isinstance(flat.law, usl.Refusal) and "hardly varied" in flat.law.reason
+    assert decide(flat).answer == "leave alone" and "hardly varied" in decide(flat).reason
+    blind = facts(60, 60, metrics=False)
+    assert decide(blind).answer == "cannot tell" and "threefold" in decide(blind).todo
+    assert decide(facts(60, 60, metrics=False, wanted="p95<20ms")).answer == "fix"
+
+
+def test_capacity_at_an_objective_is_where_latency_crosses_it() -> None:
+    near = facts(20, 128, metrics=False, wanted="p95<150ms")
+    found = near.capacity
+    assert found is not None and found.kept == "some" and found.load is not None and found.load.low is not None
+    at, _, took = served(20, 128, seed=9)  # another day of the same system
+    bins = (at // 10).astype(int)
+    rate = np.bincount(bins)[:120] / 10
+    p95 = np.array([np.quantile(took[bins == b], 0.95) for b in range(120)])
+    assert np.mean(p95[rate < 0.85 * found.load.low] < 0.15) > 0.95
+    assert found.load.high is None or np.mean(p95[rate > 1.05 * found.load.high] > 0.15) > 0.8
+
+
+def test_the_verdict_speaks_first() -> None:
+    locked = {"status": "constraint", "problem": "row-lock-contention", "scope": {"object": "stock"}, "decision": "Take the lock last."}
+    near = facts(20, 128)
+    answer = decide(Facts(near.points, near.law, stations=near.stations, verdict=locked))
+    assert answer.answer == "do not scale" and "stock" in answer.reason and "Take the lock last" in answer.reason
+    slow = {"status": "constraint", "problem": "missing-index", "scope": {"route": "/list"}, "decision": "Add it."}
+    assert decide(Facts(near.points, near.law, stations=near.stations, verdict=slow)).answer == "fix"
+    assert decide(Facts(verdict={"status": "constraint", "problem": "traffic-surge"}, unlocked=True)).answer == "scale"
+    assert [serial(p) for p in ("row-lock-contention", "table-lock", "hot-key", "missing-index", "blocked-event-loop")] == [True, True, True, False, False]
+
+
+def test_cpu_that_runs_without_requests_is_not_theirs() -> None:
+    at, need, took = served(60, 60)
+    full = study.of_evidence(evidence(requests=requests(at, took), metrics=cpu(at, need * 0.02, idle=7.8)), WHOLE, None, CLEAR)
+    assert full.stations[0].idle.value == pytest.approx(7.8, rel=0.01) and full.stations[0].demand.value < 0.002
+    assert decide(full).answer == "fix" and "without requests" in decide(full).reason
+    noise = np.random.default_rng(2)
+    rows = cpu(at, need * 0.02, idle=7.0)
+    wild = dict(zip(sorted({r["time"] for r in rows}), np.cumsum(noise.uniform(0, 1, 200)).tolist(), strict=False))
+    for row in rows:
+        row["value"] += wild[row["time"]] if row["labels"]["mode"] == "user" else 0.0
+    blurred = study.of_evidence(evidence(requests=requests(at, took), metrics=rows), WHOLE, None, CLEAR)
+    assert not blurred.stations[0].attributed and blurred.stations[0].doubled is None
+    assert decide(blurred).answer == "cannot tell"
+
+
+def test_counters_that_reset_and_levels_of_stations() -> None:
+    at, need, took = served(20, 100)
+    rows = cpu(at, need)
+    half = START + 600_000_000
+    for row in rows:
+        if row["time"] > half:
+            row["value"] -= next(r["value"] for r in rows if r["labels"] == row["labels"] and r["time"] == half)  # the exporter began again
+    process = [{"time": r["time"], "name": "process_cpu_seconds_total", "labels": {"job": "shop", "pid": r["labels"]["cpu"]}, "value": r["value"]} for r in cpu(at, need) if r["labels"]["mode"] == "user"]
+    store = evidence(requests=requests(at, took), metrics=[*rows, *process])
+    points = observed.observe(store, "true", WHOLE)
+    assert isinstance(points, Points)
+    found = {s.name: s for s in demands.stations(store, points)}
+    assert found["web1"].demand.value == pytest.approx(SERVICE, rel=0.05)
+    assert found["shop"].demand.value == pytest.approx(SERVICE, rel=0.05) and found["shop"].bound is None
+
+
+def test_evidence_without_requests_or_with_few() -> None:
+    assert study.of_evidence(evidence(), WHOLE, None, CLEAR).why_not == "no requests with a duration were read"
+    few = evidence(requests=requests(np.arange(5.0), np.full(5, 0.1)))
+    assert decide(study.of_evidence(few, WHOLE, None, CLEAR)).answer == "cannot tell"
+
+
+def test_a_route_and_errors_as_objectives() -> None:
+    at, _, took = served(20, 100)
+    store = evidence(requests=requests(at, took))
+    for text in ("/items/{id} p99<2s", "errors<1%"):
+        found = study.of_evidence(store, WHOLE, objective(text), CLEAR)
+        assert found.capacity is not None and found.capacity.kept == "all"
+    assert study.of_evidence(store, WHOLE, objective("/nothing p95<1s"), CLEAR).capacity is None

@@ -21,6 +21,8 @@ from perfaudit.stats.percentile import Distribution
 SAME_TEST = 0.8
 #: Requests for each iteration from which a script is one of several steps.
 SEVERAL = 1.2
+#: No load test lasts longer than a week; counts that are further apart are of wrong clocks.
+LONGEST_US = 7 * 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def _flow(evidence: Evidence, names: str, start: NDArray[np.int64], duration: ND
     if known.any() and (not n.sum() or len(start) < SEVERAL * n.sum()):
         resolution = 1_000_000 if not np.any((start + np.maximum(duration, 0)) % 1_000_000) else 1
         return flow(start[known], duration[known], resolution=resolution)
-    if not len(times):
+    if not len(times) or int(times[-1]) - int(times[0]) > LONGEST_US:
         return None
     origin = int(times[0])
     place = (times - origin) // 1_000_000

@@ -345,3 +345,19 @@ def test_a_histogram_log_that_is_broken(read):
 @pytest.mark.parametrize("data", [b"", b"\0\1\2", b"{" * 1000, b"[" * 100_000, b"time,kind\n1,deploy\n", b'{"time":1795420943,"kind":"deploy"}\n', b'127.0.0.1 - - [23/Nov/2026:08:00:00 +0000] "GET / HTTP/1.1" 200 5\n', b'{"metrics":{}}', b"<html>"])
 def test_other_files_are_left_alone(module, data):
     assert module.sniff(Sample("x", data)) is None
+
+
+def test_hostile_names_and_times_stay_bounded(read):
+    """A name for each request, and times that are years apart: neither makes a table of its own."""
+    from perfaudit.evidence.readers import _load
+
+    rows = "".join(f"{1_000_000_000_000 + i * 86_400_000 * 10},5,order {i} of bob,200,true\n" for i in range(_load.MOST_NAMES + 50))
+    sink = read(jmeter, ("timeStamp,elapsed,label,responseCode,success\n" + rows).encode())
+    assert len(set(sink.column("requests", "route"))) == _load.MOST_NAMES + 1 and any("distinct names" in note for note in sink.notes)
+    assert len(sink.rows["load_stages"]) <= _load.MOST_INTERVALS
+
+
+def test_names_hold_no_control_characters(read):
+    data = 'timeStamp,elapsed,label,responseCode,success\n1795420800000,5,"Pay \x1b[2J\u202enow password=hunter2 bob@example.org",200,true\n'.encode()
+    (name,) = read(jmeter, data).column("requests", "route")
+    assert name.startswith("Pay ") and not {"\x1b", "\u202e"} & set(name) and "hunter2" not in name and "bob@" not in name

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 #: Intervals of ``load_stages`` are a tenth of the test, between a second and ten: short stages stay apart, a day stays small.
 LEAST_INTERVAL, MOST_INTERVAL = 1, 10
+#: More intervals than a day has at ten seconds are not written: times further apart are no test.
+MOST_INTERVALS = 10_000
+#: Seconds of a test that are counted, a week; and values that are held before they are handed over.
+MOST_SECONDS, HELD = 604_800, 100_000
+#: Names of requests that are no path: more are data, and count as one.
+MOST_NAMES = 5_000
 #: Longer than any timeout of a load generator; a longer duration is a wrong unit.
 LONGEST_US = 24 * 3600 * 1_000_000
 #: Names of requests that are remembered.
@@ -32,6 +38,7 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 _SECOND = 1_000_000
 #: A summary is read as a whole; a longer one is none.
 _DOCUMENT = 16 << 20
+_STAGE = ("time", "duration_us", "target_per_s", "achieved_per_s", "dropped", "virtual_users")
 _COLUMNS = ("time", "duration_us", "status", "method", "route", "response_bytes", "request_bytes")
 
 Labels = tuple[tuple[str, str], ...]
@@ -45,6 +52,7 @@ class Load:
     def __init__(self, sink: Sink, options: ReadOptions, test: str) -> None:
         self._sink, self._test = sink, test
         self._rows = Rows(sink, "requests", _COLUMNS, service=LOAD_GENERATOR, instance=test)
+        self._stages = Rows(sink, "load_stages", _STAGE, test=test)
         self._routes = RouteTable(options.route_patterns)
         self._names: dict[tuple[str, str], tuple[str | None, str]] = {}
         self._origin: int | None = None
@@ -53,6 +61,7 @@ class Load:
         self._iterations: dict[int, int] = {}
         self._dropped: dict[int, float] = {}
         self._users: dict[int, int] = {}
+        self._labels: set[str] = set()
         self._points: dict[tuple[int | None, str, Labels], list[float]] = {}
 
     def request(
@@ -67,8 +76,7 @@ class Load:
                 self._names.clear()
             found = self._names[method, name] = self.named(name, method)
         self._rows.add(start, int(duration), status, *found, response_bytes, request_bytes)
-        second = self._second(start)
-        self._started[second] = self._started.get(second, 0) + 1
+        _count(self._started, self._second(start), 1)
         return ""
 
     def _second(self, time: int) -> int:
@@ -86,7 +94,11 @@ class Load:
         method = method.upper() if method.upper() in _METHODS else ""
         if name.startswith("/") or "://" in name[:12]:
             return method or None, self._routes.values[self._routes.code(name)]
-        return method or None, redact.note(redact.value("name", name))[:_NAME_LENGTH].strip() or OTHER
+        label = redact.note(redact.value("name", name))[:_NAME_LENGTH].strip() or OTHER
+        if label not in self._labels and len(self._labels) >= MOST_NAMES:
+            return method or None, OTHER
+        self._labels.add(label)
+        return method or None, label
 
     def iteration(self, start: int) -> None:
         """A run of the script began: what arrives, where a script makes several requests."""
@@ -94,19 +106,17 @@ class Load:
 
     def arrived(self, time: int, n: float) -> None:
         """``n`` arrivals in the second from ``time`` on."""
-        second = self._second(time)
-        self._iterations[second] = self._iterations.get(second, 0) + int(n)
+        _count(self._iterations, self._second(time), int(n))
         self.point(time, "arrivals", n)
 
     def dropped(self, time: int, n: float) -> None:
         """Iterations that were due and not started."""
-        second = self._second(time)
-        self._dropped[second] = self._dropped.get(second, 0.0) + n
+        _count(self._dropped, self._second(time), n)
 
     def users(self, time: int, n: float) -> None:
         """Virtual users at an instant; the most of each second is kept."""
         second = self._second(time)
-        self._users[second] = max(self._users.get(second, 0), int(n))
+        _count(self._users, second, max(0, int(n) - self._users.get(second, 0)))
         self.point(time, "virtual_users", n, most=True)
 
     def point(self, time: int | None, name: str, value: float, labels: Labels = (), *, most: bool = False, mean: bool = False) -> None:
@@ -114,6 +124,8 @@ class Load:
         if not math.isfinite(value):
             return
         key = (None if time is None else time // _SECOND, name, labels)
+        if len(self._points) >= HELD:
+            self._write_points()
         held = self._points.setdefault(key, [0.0, 0.0, float(mean)])
         held[0] = max(held[0], value) if most and held[1] else held[0] + value
         held[1] += 1
@@ -124,15 +136,20 @@ class Load:
 
     def stage(self, time: int | None, seconds: float | None, *, target: float | None = None, achieved: float | None = None, dropped: int | None = None, users: int | None = None) -> None:
         """One row of ``load_stages``, where the tool tells stages itself."""
-        known = {"time": time, "duration_us": None if seconds is None else round(seconds * 1e6), "target_per_s": target, "achieved_per_s": achieved, "dropped": dropped, "virtual_users": users, "test": self._test}
-        self._sink.write("load_stages", {name: [value] for name, value in known.items()}, 1)
+        self._stages.add(time, None if seconds is None else round(seconds * 1e6), target, achieved, dropped, users)
 
     def finish(self) -> None:
         """Hand over what is gathered."""
         self._rows.flush()
         if self._routes.overflowed:
             self._sink.note(overflow_note())
+        if len(self._labels) >= MOST_NAMES:
+            self._sink.note(f"more than {MOST_NAMES:,} distinct names of requests: the later ones are counted as '{OTHER}'")
         self._write_stages()
+        self._stages.flush()
+        self._write_points()
+
+    def _write_points(self) -> None:
         rows = Rows(self._sink, "load_points", ("time", "name", "labels", "value"), test=self._test)
         for (second, name, labels), (total, n, mean) in self._points.items():
             rows.add(None if second is None else second * _SECOND, name, dict(labels), total / n if mean else total)
@@ -143,11 +160,10 @@ class Load:
         arrivals = self._iterations or self._started
         if not arrivals or self._origin is None:
             return
-        rows = Rows(self._sink, "load_stages", ("time", "duration_us", "target_per_s", "achieved_per_s", "dropped", "virtual_users"), test=self._test)
         if arrivals.get(-1, 0) < arrivals.get(0, 0) and min(arrivals) == -1:  # the first to end was not quite the first to begin
             arrivals[0] += arrivals.pop(-1)
         first, end = min(arrivals), max(arrivals) + 1
-        step = min(MOST_INTERVAL, max(LEAST_INTERVAL, (end - first) // 10))
+        step = max(min(MOST_INTERVAL, max(LEAST_INTERVAL, (end - first) // 10)), -(-(end - first) // MOST_INTERVALS))
         began, lost = _by(arrivals, first, step, sum), _by(self._dropped, first, step, sum)
         users = _by(self._users, first, step, max)
         for i in range(-(-(end - first) // step)):
@@ -156,8 +172,7 @@ class Load:
             seconds, n, gone = (stop - start) / 1e6, began.get(i, 0), round(lost.get(i, 0))
             if seconds < step / 2 and i:  # the last moment of a test is no stage
                 continue
-            rows.add(start, stop - start, (n + gone) / seconds if self._dropped else None, n / seconds, gone if self._dropped else None, users.get(i))
-        rows.flush()
+            self._stages.add(start, stop - start, (n + gone) / seconds if self._dropped else None, n / seconds, gone if self._dropped else None, users.get(i))
 
 
 def number(value: object) -> float | None:
@@ -190,6 +205,11 @@ def document(source: Source, sink: Sink, fits: Callable[[dict[str, Any]], bool],
         return value
     sink.reject(reason, lines, example=bytes(data[:200]))
     return None
+
+
+def _count(held: dict[int, Any], second: int, n: float) -> None:
+    if second in held or len(held) < MOST_SECONDS:
+        held[second] = held.get(second, 0) + n
 
 
 def _by(held: Mapping[int, float], first: int, step: int, how: Callable[[list[float]], float]) -> dict[int, int]:

@@ -7,8 +7,8 @@ is until the last byte. Rows of transaction controllers stand for the samples in
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import unescape
 
 from perfaudit.evidence.clock import Clock
 from perfaudit.evidence.naming import LOAD_GENERATOR
@@ -38,7 +38,6 @@ _ATTRIBUTE = re.compile(r"(\w+)=\"([^\"]*)\"")
 _URL = re.compile(r"<java\.net\.URL>([^<]*)</java\.net\.URL>")
 _METHOD = re.compile(r"<method class=\"java\.lang\.String\">([A-Z]+)</method>")
 _PATH = re.compile(r"(?:[A-Z]{3,7} )?/")
-_QUOTED = {"&quot;": '"', "&apos;": "'"}
 #: Open samples of an XML file; controllers nest a few deep.
 _DEEPEST = 100
 
@@ -127,14 +126,14 @@ def _read_xml(source: Source, sink: Sink, load: Load, clock: Clock) -> None:
             if len(held) >= _DEEPEST:
                 reason = "samples nested too deep"
                 break
-            attributes = {name: unescape(value, _QUOTED) for name, value in _ATTRIBUTE.findall(text)}
+            attributes = {name: unescape(value) for name, value in _ATTRIBUTE.findall(text)}
             # Inside a request stand its redirects and embedded resources, inside a transaction the requests themselves.
             inside = bool(held) and not held[-1][0].get("rm", "").startswith(_TRANSACTION)
             held.append((attributes, ["", ""], not inside))
             if empty:
                 reason = close(offset, raw) or reason
         if held and (url := _URL.search(line)):
-            held[-1][1][0] = unescape(url[1], _QUOTED)
+            held[-1][1][0] = unescape(url[1])
         if held and (method := _METHOD.search(line)):
             held[-1][1][1] = method[1]
         if not held and not reason and line.strip() and not line.lstrip().startswith("<"):

@@ -7,8 +7,9 @@ from typing import Any
 
 from perfaudit.baseline.requests import Requests, RouteRow
 from perfaudit.config import Objective
-from perfaudit.evidence.store import Evidence, quote, within
+from perfaudit.evidence.store import Evidence
 from perfaudit.model import Measurement
+from perfaudit.slo.events import largest
 from perfaudit.stats.percentile import wilson
 
 
@@ -23,14 +24,9 @@ def judge_all(objectives: Iterable[Objective], requests: Requests | None, eviden
 def _judge(objective: Objective, requests: Requests | None, evidence: Evidence) -> dict[str, Any]:
     row: dict[str, Any] = {"objective": objective.text, "state": "unknown"}
     if objective.kind == "metric":
-        name, _, labels = objective.metric.partition("{")
-        where = f"name = {quote(name)}" + "".join(
-            f" AND labels[{quote(k.strip())}] = {quote(v.strip().strip(chr(34)))}" for k, _, v in (p.partition("=") for p in labels.rstrip("}").split(",") if "=" in p)
-        )
-        query = f"SELECT max(value) AS value, count(*) AS n FROM metrics WHERE {where}" + (f" AND {within(requests.windows.affected)}" if requests else "")
-        value, n = evidence.one(query)
-        if n:
-            row |= {"state": "kept" if value < objective.bound else "broken", "measured": Measurement(float(value), "", n=int(n), method="largest", query=query).to_json()}
+        value, n, query = largest(evidence, objective, requests.windows.affected if requests else None)
+        if n and value is not None:
+            row |= {"state": "kept" if value < objective.bound else "broken", "measured": Measurement(float(value), "", n=n, method="largest", query=query).to_json()}
         return row
     if requests is None:
         return row

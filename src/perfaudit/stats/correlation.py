@@ -23,7 +23,7 @@ from perfaudit.stats.multiple import holm
 from perfaudit.stats.season import candidates, fitted
 
 #: Waves longer than this many points (and than six times the longest lag) are no evidence: any two slow shapes resemble each other. With
-#: a straight trend removed only, two series sharing a curved one were called associated in up to 60 % (n 1,000), with this in ≤ 6 %.
+#: a straight trend removed only, two series sharing a curved one were called associated in up to 60 % (n 1,000), with this in 2–7 % (n 60–1,000).
 SLOW = 64
 #: Harmonics of a given period that are removed: features of a twelfth of it. Of a long one that was found, as many
 #: as the data support: slow waves leave anyway.

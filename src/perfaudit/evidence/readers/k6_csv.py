@@ -11,7 +11,7 @@ from perfaudit.evidence.clock import Clock
 from perfaudit.evidence.naming import LOAD_GENERATOR
 from perfaudit.evidence.readers import Recognised
 from perfaudit.evidence.readers._delimited import records, split
-from perfaudit.evidence.readers._load import Load
+from perfaudit.evidence.readers._load import Load, number
 from perfaudit.evidence.readers.k6_json import point
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOption
             sink.reject(f"{len(cells)} columns where the header has {len(names)}", n, example=raw, offset=offset)
             continue
         tags = dict(zip(names, cells, strict=True))
-        time, value = clock.read(tags["timestamp"]), _number(tags["metric_value"])
+        time, value = clock.read(tags.get("timestamp", "")), number(tags.get("metric_value"))
         coarse = coarse and time is not None and time % 1_000_000 == 0
         if time is None or value is None:
             reason = "time or value cannot be read"
         else:
-            reason = point(load, types, time, tags["metric_name"], value, tags)
+            reason = point(load, types, time, tags.get("metric_name", ""), value, tags)
         if reason:
             sink.reject(reason, n, example=raw, offset=offset)
         else:
@@ -64,10 +64,3 @@ def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOption
     for note in (_COARSE if coarse else "", clock.note()):
         if note:
             sink.note(note)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

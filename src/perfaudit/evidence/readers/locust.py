@@ -78,11 +78,11 @@ def _named(load: Load, name: str, method: str) -> tuple[str | None, str]:
 
 
 def _stats(load: Load, row: dict[str, str]) -> str:
-    count, failed, rate = number(row["Request Count"]), number(row.get("Failure Count")), number(row.get("Requests/s"))
+    count, failed, rate = number(row.get("Request Count", "")), number(row.get("Failure Count")), number(row.get("Requests/s"))
     if count is None or count < 0:
         return "no count of requests"
-    aggregated = row["Name"] == "Aggregated" and not row["Type"]
-    method, route = ("", "") if aggregated else _named(load, row["Name"], row["Type"])
+    aggregated = row.get("Name", "") == "Aggregated" and not row.get("Type", "")
+    method, route = ("", "") if aggregated else _named(load, row.get("Name", ""), row.get("Type", ""))
     where = {} if aggregated else {"route": route, "method": method or ""}
     load.total("requests", count, **where)
     load.total("failures", failed or 0.0, **where)
@@ -102,10 +102,10 @@ class _History:
         self.before: tuple[int, float] | None = None
 
     def __call__(self, load: Load, row: dict[str, str]) -> str:
-        time, users, total = epoch(row["Timestamp"]), number(row["User Count"]), number(row.get("Total Request Count"))
+        time, users, total = epoch(row.get("Timestamp", "")), number(row.get("User Count", "")), number(row.get("Total Request Count"))
         if time is None or users is None or total is None:
             return "time, users or requests cannot be read"
-        if row["Name"] != "Aggregated":
+        if row.get("Name", "") != "Aggregated":
             return ""
         load.users(time, users)
         for stat in ("50%", "95%", "99%"):
@@ -118,17 +118,17 @@ class _History:
 
 
 def _failures(load: Load, row: dict[str, str]) -> str:
-    count = number(row["Occurrences"])
+    count = number(row.get("Occurrences", ""))
     if count is None:
         return "no count"
-    method, route = _named(load, row["Name"], row["Method"])
-    load.total("failure", count, route=route, method=method or "", error=template(row["Error"]))
+    method, route = _named(load, row.get("Name", ""), row.get("Method", ""))
+    load.total("failure", count, route=route, method=method or "", error=template(row.get("Error", "")))
     return ""
 
 
 def _exceptions(load: Load, row: dict[str, str]) -> str:
-    count = number(row["Count"])
+    count = number(row.get("Count", ""))
     if count is None:
         return "no count"
-    load.total("exception", count, error=template(row["Message"]))
+    load.total("exception", count, error=template(row.get("Message", "")))
     return ""

@@ -87,6 +87,12 @@ def status(result: Mapping[str, Any]) -> tuple[str, str]:
     return (first.title, tone(first)) if first else ("Nothing to report", "insufficient-evidence")
 
 
+def window(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What the report speaks of: the affected window of a verdict, else everything that was recorded."""
+    affected = result.get("windows", {}).get("affected") if "verdict" in result else None
+    return affected or result.get("window")
+
+
 def tone(page: pages.Page) -> str:
     """The status of a verdict that a page's tone stands for."""
     return _TONES.get(page.tone, "insufficient-evidence")

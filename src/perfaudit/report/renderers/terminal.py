@@ -90,7 +90,7 @@ def _rows(pairs: list[tuple[str, Text]]) -> RenderableType:
 
 
 def _head(result: Mapping[str, Any]) -> Iterator[RenderableType]:
-    name, window = text.plain(result["audit"].get("name", "")), text.span(result.get("windows", {}).get("affected") or result.get("window"))
+    name, window = text.plain(result["audit"].get("name", "")), text.span(view.window(result))
     if name or window:
         yield _text((" · ".join(part for part in (name, window) if part), "dim"))
     badge, status = view.status(result)

@@ -48,7 +48,8 @@ def _answer(rows: Sequence[Row]) -> str:
     if kept:
         unsure = sum(not r.get("sure", True) for r in kept)
         said = f"{text.plural(len(kept), 'objective')} kept"
-        said += f"; {'it lies' if len(kept) == 1 else f'{unsure} of them lie'} within the uncertainty of this recording" if unsure else ""
+        who = "it lies" if len(kept) == 1 else f"{unsure} of them lie{'s' * (unsure == 1)}"
+        said += f"; {who} within the uncertainty of this recording" if unsure else ""
         return said + (f"; {len(open_)} cannot be judged." if open_ else ".")
     return f"Not one of {text.plural(len(rows), 'objective')} can be judged." if len(rows) > 1 else "The objective cannot be judged."
 

@@ -61,6 +61,14 @@ def test_a_break_is_named(change, place: str) -> None:  # type: ignore[no-untype
     assert place in caught.value.what
 
 
+def test_a_result_has_a_verdict_or_the_part_that_was_asked_for() -> None:
+    least = {"schema_version": 1, "audit": {"question": "?"}}
+    schema.validate(least | {"baseline": {}})
+    for broken in (least, least | {"baseline": {}, "verdict": incident()["verdict"]}, least | {"baseline": {}, "checks": []}):
+        with pytest.raises(ContractError):
+            schema.validate(broken)
+
+
 def test_the_nouns_of_the_model_fit() -> None:
     share = model.Measurement(0.5, "share of added request-seconds", (0.4, None), n=10, method="m", query="select 1")
     test = model.Test("t", "94 of 96", "≥ half", None, "table-lock", "select 2")

@@ -73,7 +73,8 @@ LEAST_TAIL = 8
 LEAST_PERSISTENCE = 8
 #: The whole distribution moved if its lower quartile moved by this part of the mean's shift; a pure shift moves it by 1, a tail by 0.
 SHARED = 1 / 3
-#: Counts as even as Poisson ones come from a steady rate, so they cannot be persistent; from half a standard error of the dispersion above, persistence is measured.
+#: Counts as even as Poisson ones come from a steady rate, which cannot be persistent: only from half a standard error of the dispersion
+#: above 1 on is persistence measured. Measured always, n 10, .8 → 2.4 events is found in 17 % (so: 51 %); alike at .8: 2 % called.
 SUSPECT = 0.5
 COUNTS = "difference of rates, Poisson (Garwood) limits combined by MOVER, widened by dispersion"
 EXCEEDANCE = "share of values beyond all of a constant arm's, exact binomial limits combined by MOVER"
@@ -86,11 +87,14 @@ def judge(control: Any, experiment: Any, *, least: float, kind: Literal["latency
     """Did the experiment do worse than the control, in location or in the tail? Series of interval values in time order, NaN where missing.
 
     ``latency``: any positive size; ``least`` is a relative change (0.05 is 5 %; of the control's mean where zeros forbid a ratio).
-    ``count``: events per interval, ``least`` in the same unit. Two questions are asked, Holm (1979) keeps both at ``level``; harm goes
-    before gain, and ``level`` is then that of the interval shown, and ``why`` says "location" when the lower quartile took part in the change, else "tail". ``no practical difference``
-    needs a location interval within ± ``least`` and ``LEAST_TAIL`` values per arm with no difference in the tail.
-    Raises ``ValueError`` naming the argument for negative or infinite values.
+    ``count``: events per interval, ``least`` in the same unit. Two questions are asked at once, Holm (1979) keeps both together at
+    ``level``: an answer from the first step shows its interval at (1 + level)/2, and says so. Harm goes before gain. ``why`` says "location"
+    when the lower quartile took part in the change, else "tail". ``no practical difference`` needs a location interval within ± ``least``
+    and ``LEAST_TAIL`` values per arm whose spread is not called different. Arms of which one never varies are compared by exact limits
+    for independent intervals, which the reason says. Raises ``ValueError`` naming the argument for negative or infinite values.
     """
+    if kind not in ("latency", "count"):
+        raise ValueError('kind: must be "latency" or "count"')
     x, y, scale, size = _working(control, experiment, least, kind)
     lost = missing(int(np.isnan(np.asarray(control, np.float64)).sum() + np.isnan(np.asarray(experiment, np.float64)).sum()))
     sign = 1.0 if worse == "higher" else -1.0
@@ -207,8 +211,8 @@ def _rates(x: Floats, y: Floats, least: float, level: float, worse: Worse) -> Co
     rates, spread = (float(x.mean()), float(y.mean())), _dispersion(x, y)
     effect = rates[1] - rates[0]
     low, high = _rate_limits(rates, n, spread, level)
-    note = "intervals taken as independent"
-    if spread > 1 + SUSPECT * math.sqrt(2 / max(1, sum(n) - 2)) and min(n) >= LEAST_PERSISTENCE and not (constant(x) and constant(y)):
+    note, suspect = "intervals taken as independent", spread > 1 + SUSPECT * math.sqrt(2 / max(1, sum(n) - 2))
+    if suspect and min(n) >= LEAST_PERSISTENCE and not (constant(x) and constant(y)):
         half, note = mean_uncertainty(x, y).half(level), ""
         low, high = min(low, effect - half), max(high, effect + half)
     result, reason = decide(effect, low, high, least, worse)

@@ -70,6 +70,12 @@ class Question:
     n: tuple[int, int]
     note: str
 
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise ValueError("level: must lie between 0 and 1")
+        if self.worse not in ("higher", "lower"):
+            raise ValueError('worse: must be "higher" or "lower"')
+
     def refuse(self, reason: str, effect: float | None = None) -> Comparison:
         """Inconclusive, and why: no interval can be given."""
         shown = None if effect is None else shown_as(effect, self.scale)
@@ -136,7 +142,9 @@ def least_times(decides: Callable[[float], bool]) -> float:
 
 
 def practical(least: float, scale: Scale) -> float:
-    """The least practical size on the working scale. Raises ``ValueError`` naming it."""
+    """The least practical size on the working scale. Raises ``ValueError`` naming what is wrong."""
+    if scale not in ("difference", "ratio"):
+        raise ValueError('scale: must be "difference" or "ratio"')
     if not (math.isfinite(least) and least >= 0):
         raise ValueError("least: the least practical size must be a number ≥ 0")
     return math.log1p(least) if scale == "ratio" else float(least)

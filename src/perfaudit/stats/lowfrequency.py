@@ -30,6 +30,8 @@ NOISE = ((0.0, 0.6), (1.0, 0.2), (4.0, 0.2))
 MOST = 120
 #: Spectra this much less likely than the likeliest are left out.
 NEGLIGIBLE = 1e-5
+#: Rounding of a series as a whole, as a share of its range squared; keeps a scale from being 0.
+SMALLEST = 1e-24
 #: Below this many values nothing can be said of persistence: two transforms are the least that have a shape.
 LEAST = 4
 
@@ -96,6 +98,7 @@ def mean_uncertainty(*arms: Any, longest: float = LONGEST) -> Uncertainty:
     if not series:
         return Uncertainty(np.empty(0), np.empty(0), np.empty(0))
     steps = longest * min(len(x) for x in series)
+    unit = max(float(np.ptp(x)) for x in series)
     likelihood, variance, spread = np.zeros(0), np.zeros(0), np.zeros(0)
     for x in series:
         n = len(x)
@@ -104,16 +107,15 @@ def mean_uncertainty(*arms: Any, longest: float = LONGEST) -> Uncertainty:
         prior, spectra, mean = _spectra(n, steps)
         if not len(likelihood):
             likelihood, variance, spread = np.log(prior), np.zeros(len(prior)), np.zeros(len(prior))
-        unit = float(np.abs(x - x.mean()).max())
         used = spectra.shape[1]
-        energy = (dct((x - x.mean()) / unit, type=2)[1 : used + 1] ** 2) / (2 * n)
-        scale = np.maximum((energy / spectra).mean(axis=1), 1e-12)
+        energy = (dct(x / unit - (x / unit).mean(), type=2)[1 : used + 1] ** 2) / (2 * n)
+        scale = np.maximum((energy / spectra).mean(axis=1), SMALLEST)
         likelihood = likelihood - 0.5 * np.log(spectra).sum(axis=1) - used / 2 * np.log(scale)
-        own = scale * mean * unit**2
+        own = scale * mean
         variance, spread = variance + own, spread + own**2 / used
     weights = np.exp(likelihood - likelihood.max())
     kept = weights > NEGLIGIBLE
-    return Uncertainty(weights[kept] / weights[kept].sum(), np.sqrt(variance[kept]), variance[kept] ** 2 / spread[kept])
+    return Uncertainty(weights[kept] / weights[kept].sum(), unit * np.sqrt(variance[kept]), variance[kept] ** 2 / spread[kept])
 
 
 def constant(x: Any) -> bool:

@@ -1,9 +1,10 @@
 """How far the quantiles of one sample lie from another's, with intervals by moving-block bootstrap (Künsch 1989).
 
-Requests in time order depend on each other, so whole stretches of them are drawn: the length of the blocks comes from the data (Politis
-& White 2004, as corrected by Patton, Politis & White 2009) for the indicator of each quantile. Blocks vary too little where dependence
-reaches beyond them and where they are few: draws are spread by the root of long-run variance over block variance, and by the t quantile. Requests are first cut into at most ``PIECES`` successive pieces with a histogram each, so
-that a draw is a sum of histograms; histograms per interval go the same way. Seeds are fixed.
+Requests in time order depend on each other, so whole stretches of them are drawn. The length of the blocks comes from the data, from the
+indicator of each quantile (Politis & White 2004, as corrected by Patton, Politis & White 2009). Blocks vary too little where dependence
+reaches beyond them and where they are few: draws are spread by the root of long-run variance over block variance, and by the t
+quantile for the number of blocks. Requests are first cut into at most ``PIECES`` successive pieces with a histogram each, so that a
+draw is a sum of histograms; histograms per interval go the same way. Seeds are fixed.
 """
 
 from __future__ import annotations

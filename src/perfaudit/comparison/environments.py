@@ -17,17 +17,19 @@ from typing import Any
 import numpy as np
 
 from perfaudit.baseline.stream import Key
-from perfaudit.comparison.arms import EXACT, Source
+from perfaudit.comparison.arms import Source
 from perfaudit.comparison.volume import Volume
 from perfaudit.model import Measurement
 
-#: Classes of load: requests in flight at arrival in octaves (0, 1, 2–3, 4–7, …), or arrivals in the :data:`RECENT` seconds before in half octaves.
-CLASSES = 40
+#: Classes of load, of requests in flight at arrival or of arrivals in the :data:`RECENT` seconds before: each number to 8, half octaves above.
+CLASSES, EACH = 40, 8
 RECENT = 10
-#: A class holds at least this many requests of a route in both arms, or it is merged with its neighbour below.
-LEAST_CLASS = 20
+#: B has seen a class of load when it holds this many of its requests of the route.
+LEAST_CLASS = 5
 #: With more than this share of A's requests at a concurrency that B never saw, the component cannot be told.
 UNSEEN = 0.2
+#: Up to this many requests of an environment are read; whole minutes are left out evenly beyond.
+MOST = 300_000
 #: Blocks of time and how often they are drawn again for the intervals (block bootstrap, Carlstein 1986; Efron & Tibshirani 1993 for the number of draws).
 BLOCKS, DRAWS = 20, 200
 ORDER = ("traffic mix", "concurrency", "cache warmth", "data volume", "configuration", "not attributed")
@@ -59,8 +61,8 @@ class Requests:
 
 
 def read(one: Source, keys: Sequence[Key]) -> Requests:
-    """The requests of ``keys`` with a duration. Beyond :data:`EXACT` whole minutes are left out evenly, so that concurrency stays right."""
-    every = max(1, math.ceil(one.requests / EXACT))
+    """The requests of ``keys`` with a duration. Beyond :data:`MOST` whole minutes are left out evenly, so that concurrency stays right."""
+    every = max(1, math.ceil(one.requests / MOST))
     thin = f" AND (epoch_us(time) // 60000000) % {every} = 0" if every > 1 else ""
     data = one.evidence.columns(
         "SELECT epoch_us(time) AS time, duration_us AS duration, coalesce(method, '') AS method, coalesce(route, '') AS route,"
@@ -75,7 +77,7 @@ def read(one: Source, keys: Sequence[Key]) -> Requests:
     arriving = (np.arange(len(time)) - np.searchsorted(time, time - RECENT * 1_000_000)) / since * RECENT
     block = np.minimum((time - one.window.start) * BLOCKS // max(1, one.window.end - one.window.start), BLOCKS - 1)
     keep = route >= 0
-    classes = [np.clip(np.ceil(per * np.log2(np.maximum(x, 0.5) + 1e-9)) + per, 0, CLASSES - 1).astype(np.int64) for x, per in ((flying, 1), (arriving, 2))]
+    classes = [np.minimum(np.where(x <= EACH, np.round(x), EACH + np.ceil(2 * np.log2(np.maximum(x, EACH) / EACH))), CLASSES - 1).astype(np.int64) for x in (flying, arriving)]
     return Requests(route[keep], classes[0][keep], classes[1][keep], np.asarray(data["hit"], np.int64)[keep], block[keep], duration[keep])
 
 
@@ -85,13 +87,16 @@ class Split:
     def __init__(self, a: Requests, b: Requests, routes: int) -> None:
         self.routes = routes
         self.caches = min(a.n, b.n) > 0 and float(np.mean(a.hit >= 0)) > 0.9 and float(np.mean(b.hit >= 0)) > 0.9
-        busy = a.arriving, b.arriving
-        self.by_arrivals = _unseen(*(x.route * CLASSES + c for x, c in zip((a, b), busy, strict=True))) <= UNSEEN
-        if not self.by_arrivals:
-            busy = a.flying, b.flying
-        merged = _merged([a.route, b.route], busy, routes)
-        self.arms = [_Arm(x, merged[x.route, c], self.caches) for x, c in zip((a, b), busy, strict=True)]
-        self.unseen = _unseen(*(x.route * CLASSES + x.busy for x in self.arms))
+        cells = [(x.route * CLASSES + x.arriving, x.route * CLASSES + x.flying) for x in (a, b)]
+        self.by_arrivals = self._seen(cells[0][0], cells[1][0]) >= 1 - UNSEEN
+        use = 0 if self.by_arrivals else 1
+        self.unseen = 1 - self._seen(cells[0][use], cells[1][use])
+        self.seen = np.bincount(cells[1][use], minlength=routes * CLASSES).reshape(routes, CLASSES) >= LEAST_CLASS
+        self.arms = [_Arm(x, (x.arriving, x.flying)[use], self.caches, routes) for x in (a, b)]
+
+    def _seen(self, a: Any, b: Any) -> float:
+        """The share of A's requests in cells (route and class of load) that B has seen."""
+        return float(np.mean(np.bincount(b, minlength=self.routes * CLASSES)[a] >= LEAST_CLASS)) if len(a) else 1.0
 
     @property
     def concurrency(self) -> bool:
@@ -101,53 +106,38 @@ class Split:
     def path(self, draw: tuple[Any, Any], q: float | None) -> list[float]:
         """The figure of A; of A at B's mix; of B at A's concurrency and cache; of B at A's concurrency; of B. ``draw``: how often each block counts."""
         a, b = self.arms
-        na, nb = (np.bincount(x.cell(self.routes), draw[i][x.block], self.routes * CLASSES * 2).reshape(self.routes, CLASSES, 2) for i, x in enumerate((a, b)))
-        to_mix = _ratio(_share(nb.sum(axis=(1, 2))), _share(na.sum(axis=(1, 2))))
-        busy = _ratio(_within(na.sum(axis=2)), _within(nb.sum(axis=2))) if self.concurrency else np.ones((self.routes, CLASSES))
-        cached = _ratio(_within(na), _within(nb)) if self.caches else np.ones((self.routes, CLASSES, 2))
-        wa, wb = draw[0][a.block], draw[1][b.block]
-        at_busy = wb * busy[b.route, b.busy]
-        out = [a.figure(wa, q), a.figure(wa * to_mix[a.route], q), b.figure(at_busy * cached[b.route, b.busy, b.warm], q), b.figure(at_busy, q), b.figure(wb, q)]
-        return out if self.caches else [out[0], out[1], out[3], out[3], out[4]]
+        na, nb = (x.counted(draw[i]) for i, x in enumerate(self.arms))
+        every = np.ones_like(na)
+        to_mix = every * _ratio(_share(nb.sum(axis=(1, 2))), _share(na.sum(axis=(1, 2))))[:, None, None]
+        busy = every * _ratio(_within(na.sum(axis=2) * self.seen), _within(nb.sum(axis=2) * self.seen))[:, :, None] if self.concurrency else every
+        cached = busy * _ratio(_within(na), _within(nb)) if self.caches else busy
+        return [a.figure(draw[0], every, q), a.figure(draw[0], to_mix, q), b.figure(draw[1], cached, q), b.figure(draw[1], busy, q), b.figure(draw[1], every, q)]
 
 
 class _Arm:
-    def __init__(self, x: Requests, busy: Any, caches: bool) -> None:
+    """The requests of one environment by value, and by block and cell: route, class of load, cache hit."""
+
+    def __init__(self, x: Requests, busy: Any, caches: bool, routes: int) -> None:
         order = np.argsort(x.value, kind="stable")
-        self.value, self.route, self.block, self.busy = x.value[order].astype(np.float64), x.route[order], x.block[order], busy[order]
-        self.warm = np.maximum(x.hit[order], 0) if caches else np.zeros(x.n, np.int64)
+        self.shape = (routes, CLASSES, 2)
+        self.value, self.block = x.value[order].astype(np.float64), x.block[order]
+        warm = np.maximum(x.hit, 0) if caches else np.zeros(x.n, np.int64)
+        self.cell = ((x.route * CLASSES + busy) * 2 + warm)[order]
+        size = math.prod(self.shape)
+        self.count, self.sum = (np.bincount(self.block * size + self.cell, w, BLOCKS * size).reshape(BLOCKS, size) for w in (None, self.value))
 
-    def cell(self, routes: int) -> Any:
-        return (self.route * CLASSES + self.busy) * 2 + self.warm
+    def counted(self, draw: Any) -> Any:
+        """Requests per cell, each block as often as it was drawn."""
+        return (draw[:, None] * self.count).sum(axis=0).reshape(self.shape)
 
-    def figure(self, weight: Any, q: float | None) -> float:
-        """The weighted mean, or the ``q``-quantile."""
-        total = float(weight.sum())
-        if total <= 0:
-            return math.nan
+    def figure(self, draw: Any, weight: Any, q: float | None) -> float:
+        """The mean or the ``q``-quantile with a weight for each cell."""
+        weight = weight.ravel()
         if q is None:
-            return float(weight @ self.value) / total
-        return float(self.value[min(int(np.searchsorted(np.cumsum(weight), q * total)), len(self.value) - 1)])
-
-
-def _unseen(a: Any, b: Any) -> float:
-    """The share of A's requests in cells (route and class of load) in which B has none."""
-    return float(np.mean(~np.isin(a, b))) if len(a) else 0.0
-
-
-def _merged(route: Sequence[Any], busy: Sequence[Any], routes: int) -> Any:
-    """The class that each class of each route is merged into, shape (routes, classes): downwards, until both arms have enough."""
-    counts = [np.bincount(r * CLASSES + c, minlength=routes * CLASSES).reshape(routes, CLASSES) for r, c in zip(route, busy, strict=True)]
-    out = np.tile(np.arange(CLASSES), (routes, 1))
-    for r in range(routes):
-        for c in range(CLASSES - 1, 0, -1):
-            few = [0 < n[r, c] < LEAST_CLASS for n in counts]
-            if any(few):
-                out[r, out[r] == c] = c - 1
-                for n in counts:
-                    n[r, c - 1] += n[r, c]
-                    n[r, c] = 0
-    return out
+            n = float(((draw[:, None] * self.count).sum(axis=0) * weight).sum())
+            return float(((draw[:, None] * self.sum).sum(axis=0) * weight).sum()) / n if n > 0 else math.nan
+        share = np.cumsum(draw[self.block] * weight[self.cell])
+        return float(self.value[min(int(np.searchsorted(share, q * share[-1])), len(self.value) - 1)]) if share[-1] > 0 else math.nan
 
 
 def _share(n: Any) -> Any:

@@ -54,6 +54,14 @@ def test_the_stall(tmp_path: Path, name: str, p95: float, model: str, faults: li
     assert part.get("dropped") == (391 if name == "dropped" else None)
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "faults"), [("closed", "closed", ["coordinated omission"]), ("dropped", "open", ["dropped iterations", "achieved load"]), ("open", "open", [])]
+)
+def test_the_stall_in_summaries_alone(tmp_path: Path, name: str, model: str, faults: list[str]) -> None:
+    part = judged(tmp_path, SAMPLES / f"k6_{name}_summary.json")
+    assert (part["model"], part["trusted"], failed(part)) == (model, not faults, faults)
+
+
 def test_what_was_omitted_is_told(tmp_path: Path) -> None:
     part = judged(tmp_path, DATA / "closed.json.zst")
     (stall,) = part["stalls"]

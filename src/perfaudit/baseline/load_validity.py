@@ -20,6 +20,8 @@ from perfaudit.stats.steady import BATCH, LEAST, truncation
 ACHIEVED = 0.99
 #: A percentile that moves by more than this when something is left out or put back is not the system's: the bar of a practical difference.
 MATERIAL = 0.10
+#: In totals only the longest wait is told: where it took more than this share of a closed test, a standstill would move p95.
+HIDES = 0.05
 #: wrk2 calibrates for ten seconds and calls shorter runs useless (its README); pools and caches need as long to fill.
 LEAST_SECONDS = 10
 #: A two-sided 95 % interval of p95 needs 72 requests (order statistics).
@@ -34,6 +36,8 @@ SILENT, SILENT_SECONDS = 0.05, 5.0
 POINTS = 200
 #: The beginning must be slower than the middle of the test by this factor to be a warm-up at all.
 SLOW_START = 1.25
+#: Fewer busy users than this share of those that were made ready: they were kept in reserve, as planned arrivals want it.
+SPARE = 0.9
 #: Virtual users that change direction this often (share of changes) follow the load, not a plan.
 TURNS, LEAST_TURNS = 0.25, 5
 _GENERATOR = "load.?gen|k6|locust|jmeter|gatling|vegeta|wrk"
@@ -73,6 +77,12 @@ def arrival_model(run: Run) -> tuple[str, str]:
         return run.told, f"{run.tool} works so"
     if run.dropped:
         return "open", f"arrivals are planned: {run.dropped:,} were dropped for want of a free virtual user"
+    busy, most = run.totals.get("vus.max"), run.totals.get("vus_max")
+    if not run.users and busy is not None and most:
+        if run.totals.get("vus.min") == busy == most:
+            return "closed", f"{most:.0f} virtual users all the time, each waiting for its response"
+        if busy < SPARE * most:
+            return "open", f"at most {busy:.0f} of {most:.0f} virtual users were busy at once: arrivals are planned"
     kind, why = told_by_arrivals(run.flow, list(run.stalls)) if run.flow is not None else ("unknown", "no single requests are told")
     values = np.array([v for _, v in run.users])
     if kind == "unknown" or (run.tool == "k6" and not run.stalls):
@@ -119,6 +129,13 @@ def _achieved(run: Run) -> Check:
 def _omission(run: Run, kind: str) -> Check:
     if run.flow is None:
         if kind == "closed":
+            longest, timeouts = run.totals.get("duration_us.max", 0.0) / 1e6, run.totals.get("timeouts", 0.0)
+            if timeouts:
+                return _check("coordinated omission", False, f"{timeouts:,.0f} requests timed out: they are in no percentile, and a closed test sent nothing in their place")
+            if run.seconds and longest > HIDES * run.seconds:
+                return _check(
+                    "coordinated omission", False, f"a closed test whose longest wait took {longest:,.1f} of its {run.seconds:,.0f} s: if the system stood still, {longest / run.seconds:.0%} of the requests were never sent, more than p95 speaks of"
+                )  # fmt: skip
             return _open("coordinated omission", "a closed test, and no single requests are told: whether stalls hide cannot be seen", "the tool's raw output, one line per request")
         return _check("coordinated omission", True, "arrivals were planned") if kind == "open" else _open("coordinated omission", "no single requests are told", "the tool's raw output, one line per request")
     if not run.stalls:

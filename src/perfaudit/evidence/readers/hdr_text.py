@@ -71,7 +71,7 @@ class _Reader:
     def __init__(self, load: Load) -> None:
         self.load = load
         self.tool = ""
-        self.spectra = self.requests = self.failures = self.users = self.before = 0
+        self.spectra = self.requests = self.failures = self.users = self.before = self.timeouts = 0
         self.seconds = 0.0
         self.shares: dict[str, float] = {}
         self.buckets: list[tuple[float, int]] = []
@@ -93,6 +93,7 @@ class _Reader:
             self.shares.setdefault(stat, float(share[2]) * _SECONDS[share[3]] * 1e6)
         elif errors := _SOCKET.match(line):
             self.failures += sum(map(int, errors.groups()))
+            self.timeouts += int(errors[4])
         elif status := _STATUS.match(line):
             self.failures += int(status[1])
         else:
@@ -117,6 +118,7 @@ class _Reader:
         if self.requests:
             load.total("requests", self.requests)
             load.total("failures", self.failures)
+            load.total("timeouts", self.timeouts)
         if self.seconds > 0:
             load.stage(None, self.seconds, achieved=self.requests / self.seconds, users=self.users or None)
         load.finish()

@@ -62,6 +62,9 @@ def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOption
     for name, total in (("requests", requests), ("failures", failures), ("iterations", iterations), ("vus_max", users)):
         if total is not None:
             load.total(name, total)
+    for key in ("min", "max"):
+        if (busy := told("vus", key)) is not None:
+            load.total("vus", busy, stat=key)
     milliseconds = number(value["state"].get("testRunDurationMs")) if isinstance(value.get("state"), dict) else None
     rate, arrived = told("iterations", "rate") or told("http_reqs", "rate"), iterations or requests
     seconds = milliseconds / 1e3 if milliseconds else arrived / rate if arrived and rate else None

@@ -1,6 +1,6 @@
 """One series, one pair, one arm: what ours and others answer. Every trial returns named numbers; the tables show their means.
 
-A name that ends in "?" is a share; None leaves the trial out of that mean. What is not built yet answers nothing.
+None leaves the trial out of that mean. What is not built yet answers nothing.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def shapes(rng: np.random.Generator, shape: str, n: int) -> Answer:
     if result is None:
         return {}
     seen = result.drift is not None if shape == "drift" else n // 2 in result.spikes
-    return {"called as it is": float(seen), "steps": float(len(points["perfaudit"]))}
+    return {"called as it is": float(seen), "steps called": float(len(points["perfaudit"]))}
 
 
 def cpu(rng: np.random.Generator, family: str, n: int) -> Answer:
@@ -119,10 +119,10 @@ def alike(rng: np.random.Generator, phi: float, n: int) -> Answer:
     """Two arms of ``n`` minutes with the same truth: logs with standard deviation 0.1, least practical size 1 %."""
     a, b = 0.1 * series.arma(rng, n, (phi,)), 0.1 * series.arma(rng, n, (phi,))
     answer: Answer = {"Kayenta": float(rivals.kayenta(np.exp(a), np.exp(b)) != "Pass"), "Welch": float(rivals.welch(a, b))}
-    for name, ask in (("two_sample", lambda f: f(a, b, least=0.01)), ("judge", lambda f: f(np.exp(a), np.exp(b), least=0.01)), ("paired", lambda f: f(np.exp(a), np.exp(b), least=0.01))):
+    for name, options in (("two_sample", {"scale": "ratio"}), ("judge", {}), ("paired", {"scale": "ratio"})):
         function = built("compare", name)
         if function:
-            answer[name] = float(ask(function).result in ("better", "worse"))
+            answer[name] = float(function(np.exp(a), np.exp(b), least=0.01, **options).result in ("better", "worse"))
     return answer
 
 
@@ -174,3 +174,14 @@ def linked(rng: np.random.Generator, phi: float, coefficient: float, n: int) -> 
         return {}
     found = lagged(x[3:], e + coefficient * x[:-3])
     return {"found": float(found.p <= 0.05), "right lag": float(found.lag == 3) if found.p <= 0.05 else None}
+
+
+def quiet_service(rng: np.random.Generator) -> Answer:
+    """30 days of one request a minute of which one in a thousand fails: how often does the alert of the 1 h window fire?"""
+    standard, episodes = built("budget", "standard"), built("budget", "episodes")
+    if not (standard and episodes):
+        return {}
+    bad, total = (rng.random(30 * 1440) < 0.001).astype(np.int64), np.ones(30 * 1440, np.int64)
+    alert = standard(30 * 86_400)[0]
+    longer = type(alert)(alert.severity, alert.factor, alert.long_s)  # without its short window, as the known figure is
+    return {"without": float(len(episodes(longer, bad, total, 60, 0.999, minimum=1))), "perfaudit": float(len(episodes(alert, bad, total, 60, 0.999)))}

@@ -88,7 +88,7 @@ def test_nothing_is_said_beyond_twice_the_largest_load() -> None:
     law = fitted(LOADS, SDM91)
     assert law.reach == 432 and law.predict(432).value > 0
     for load in (432.5, 0, -1, math.nan):
-        with pytest.raises(ValueError, match="load: .*432, twice the largest load"):
+        with pytest.raises(ValueError, match=r"load: .*432, twice the largest load"):
             law.predict(load)
     growing = fitted([1, 2, 4, 8, 16, 20], [10, 19.9, 39.5, 78, 150, 184])
     assert growing.peak_load is None or growing.peak_load.value <= growing.reach

@@ -6,6 +6,7 @@ import itertools
 import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from perfaudit import redact
@@ -50,6 +51,9 @@ def period(text: str, clock: Clock) -> tuple[int, int | None] | None:
 
 def amount(text: str, *, comma: bool = False) -> tuple[Decimal, str | None] | None:
     """A charge and the currency that stands beside it: ``1,234.56``, ``$12.30``, ``(12.30)``, ``-12,30 €`` (``comma``). None: no number."""
+    if _AMOUNT.fullmatch(text):  # what machines write
+        value = Decimal(text)
+        return (value, None) if abs(value) <= LARGEST else None
     text = text.strip().replace("\u00a0", " ").replace("−", "-")
     currency = next((code for symbol, code in _SYMBOLS.items() if symbol in text), None)
     if code := re.search(r"(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])", text):
@@ -77,6 +81,7 @@ def currency(text: str) -> str | None:
     return code if _CODE.fullmatch(code) else _SYMBOLS.get(code)
 
 
+@lru_cache(maxsize=4_096)
 def name(text: str) -> str | None:
     """What was bought, without what could be a secret or a person; None when empty."""
     return redact.note(text.strip())[:NAME_LENGTH] or None

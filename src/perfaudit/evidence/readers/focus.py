@@ -23,6 +23,9 @@ NAME = "FOCUS cost and usage CSV"
 VERSION = 1
 TABLES = ("costs",)
 _START, _END, _EFFECTIVE, _BILLED = "chargeperiodstart", "chargeperiodend", "effectivecost", "billedcost"
+_SERVICE, _KIND, _CURRENCY = "servicename", "chargecategory", "billingcurrency"
+_WANTED = (_START, _END, _EFFECTIVE, _BILLED, _SERVICE, _KIND, _CURRENCY)
+_KINDS = frozenset({"usage", "purchase", "tax", "credit", "adjustment"})
 _NULLS = frozenset({"null", "none", "\\n"})
 _HINT = "a FOCUS export has ChargePeriodStart, ChargePeriodEnd, EffectiveCost or BilledCost, BillingCurrency, ServiceName"
 
@@ -44,30 +47,33 @@ def sniff(sample: Sample) -> Recognised | None:
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """One row per period, service, category and currency."""
     clock, charges, delimiter, shy = Clock(options.zone), Charges(sink), recognised.detail, Anonymous(sink)
-    names: list[str] = []
-    billed = 0
+    header, width, billed = b"", 0, 0
+    place: dict[str, int] = {}
     for n, offset, raw in records(source, shy, lambda _line: False):
-        text = raw.decode("utf-8", "replace").lstrip("\ufeff")
-        cells = split(text, delimiter)
-        if not text.strip() or not names or _names(text, delimiter) == names:
-            names = names or _names(text, delimiter)
+        raw = raw.strip().removeprefix(b"\xef\xbb\xbf")
+        text = raw.decode("utf-8", "replace")
+        if not text or not header or raw == header:
+            if text and not header:
+                names = _names(text, delimiter)
+                header, width, place = raw, len(names), {key: names.index(key) for key in _WANTED if key in names}
             sink.parsed(n)
             continue
-        if len(cells) != len(names):
-            shy.reject(f"{len(cells)} columns where the header has {len(names)}", n, offset=offset)
+        cells = split(text, delimiter)
+        if len(cells) != width:
+            shy.reject(f"{len(cells)} columns where the header has {width}", n, offset=offset)
             continue
-        value = {key: "" if cell.strip().lower() in _NULLS else cell.strip() for key, cell in zip(names, cells, strict=True)}
+        value = dict.fromkeys(_WANTED, "") | {key: "" if (cell := cells[i].strip()).lower() in _NULLS else cell for key, i in place.items()}
         began = period(value[_START], clock)
-        effective = value.get(_EFFECTIVE, "")
-        taken = amount(effective or value.get(_BILLED, ""))
+        effective = value[_EFFECTIVE]
+        taken = amount(effective or value[_BILLED])
         if began is None:
             shy.reject("ChargePeriodStart cannot be read", n, offset=offset, cells=value[_START])
         elif taken is None:
-            shy.reject("no EffectiveCost or BilledCost that can be read", n, offset=offset, cells=f"{effective}, {value.get(_BILLED, '')}")
+            shy.reject("no EffectiveCost or BilledCost that can be read", n, offset=offset, cells=f"{effective}, {value[_BILLED]}")
         else:
-            ended = period(value.get(_END, ""), clock)
+            ended = period(value[_END], clock)
             length = ended[0] - began[0] if ended and ended[0] > began[0] else began[1] or DAY
-            charges.add(began[0], length, name(value.get("servicename", "")), value.get("chargecategory", "").lower()[:20] or None, currency(value.get("billingcurrency", "")), taken[0])
+            charges.add(began[0], length, name(value[_SERVICE]), kind if (kind := value[_KIND].lower()) in _KINDS else None, currency(value[_CURRENCY]), taken[0])
             billed += not effective
             sink.parsed(n)
     charges.close()

@@ -152,3 +152,17 @@ def test_little_evidence_hides_nothing(n: int) -> None:
     assert "hidden" not in audit(requests=traffic).get("baseline", {})
     bare = {**traffic, "duration_us": [None] * n}
     assert "hidden" not in audit(requests=bare).get("baseline", {})
+
+
+def test_hostile_names_stay_names() -> None:
+    evil = "x' OR 1=1; DROP TABLE requests; --\x1b[31m<script>"
+    routes = {"/": ("GET", 0.97, 40.0), f"/{evil}": ("POST", 0.03, 60.0)}
+    traffic = requests(300, 60, seed=5, routes=routes, slower={f"/{evil}": 900}, since=150)
+    traffic["instance"] = [evil if r != "/" else "web1" for r in traffic["route"]]
+    rng = np.random.default_rng(5)
+    traffic["client_key"] = rng.integers(1, 300, len(traffic["time"])).tolist()
+    result = audit(requests=traffic)
+    assert {row["how"] for row in result["baseline"]["hidden"]} >= {"one route", "one instance"}
+    page = renderers.discover()["html"].render(result)
+    assert "<script>" not in page and "\x1b" not in page
+    assert "\x1b" not in renderers.discover()["terminal"].render(result)

@@ -98,13 +98,13 @@ def _name(key: Key) -> str:
 
 
 def _average(view: View) -> Iterator[dict[str, Any]]:
-    """A mean over everything against the slowest hundredth, where that takes a second, and took less before."""
+    """A mean over everything, itself below a second, against the slowest hundredth, where that takes a second and took less before."""
     total = view.requests.total
     before = total.reference.quantile(0.99) if view.zone else None
     now = view.now(total).durations
     sql = view.requests.query(0.99, view.zone)
     mean, felt = Measurement(now.total / now.n / 1e3, "ms", n=now.n, method="mean", query=sql.replace("quantile_disc(duration_us, 0.99)", "avg(duration_us)")), _quantile(now, 0.99, sql)
-    if float(felt.value or 0) >= FLOW_MS and _differs(mean, felt) and (before is None or practical(0.95, now.percentile(0.99).value, before)):
+    if float(mean.value or 0) < FLOW_MS <= float(felt.value or 0) and _differs(mean, felt) and (before is None or practical(0.95, now.percentile(0.99).value, before)):
         yield _row("average", ("mean of all requests", mean), ("p99 of all requests", felt), f"one request in a hundred takes {felt.value:,.0f} ms or longer, which a mean of {mean.value:,.0f} ms does not show")
 
 

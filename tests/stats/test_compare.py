@@ -153,3 +153,11 @@ def test_any_arms_give_a_word(a, b, kind):
     mirrored = judge(b, a, least=0.1, kind="count")
     if kind == "count" and answer.result in CALLED:
         assert mirrored.result in CALLED and mirrored.result != answer.result
+
+
+def test_an_undecided_spread_says_what_would_decide_on_it():
+    rng = np.random.default_rng(41)
+    answers = [judge(100 + rng.normal(0, 1, 10), 100 + rng.normal(0, math.sqrt(10), 10), least=0.005) for _ in range(20)]
+    hints = [answer for answer in answers if "spread" in answer.reason]
+    assert len(hints) >= 5
+    assert all(answer.result == "inconclusive" and answer.needed is not None and 10 < answer.needed < 100 for answer in hints)

@@ -81,6 +81,8 @@ EXCEEDANCE = "share of values beyond all of a constant arm's, exact binomial lim
 SPREAD = "log ratio of mean absolute deviations from the median (Brown & Forsythe 1974), low-frequency t mixture"
 #: Deviations forget twice as fast as values (their autocorrelation is about φ²), so shorter times suffice than for a mean.
 LONGEST_SPREAD = 0.5
+#: Below this p value of the spread an undecided answer tells how many values would decide on it.
+HINT = 0.2
 
 
 def judge(control: Any, experiment: Any, *, least: float, kind: Literal["latency", "count"] = "latency", level: float = 0.95, worse: Worse = "higher") -> Comparison:
@@ -118,8 +120,13 @@ def judge(control: Any, experiment: Any, *, least: float, kind: Literal["latency
         answer = min(called, key=lambda one: one.result == "better")
         return replace(answer, why=_why(place, answer, sign * x, sign * y), reason="; ".join(filter(None, (answer.reason, lost))))
     if place.result == "no practical difference" and upper is None:
-        place = replace(place, result="inconclusive", reason=f"the means are alike, but the tail needs {LEAST_TAIL} values per arm", needed=LEAST_TAIL)
-    return replace(place, reason="; ".join(filter(None, (place.reason, lost))))
+        alike = f"the means are alike, but the tail needs {LEAST_TAIL} values per arm"
+        place = replace(place, result="inconclusive", reason=alike, needed=LEAST_TAIL)
+    hint = ""
+    if place.result == "inconclusive" and upper is not None and upper.p is not None and upper.p < HINT and upper.needed and upper.effect is not None:
+        hint = f"the spread may have changed ({upper.effect:+.0%}): {upper.needed} values per arm would decide"
+        place = replace(place, needed=min(upper.needed, place.needed or upper.needed))
+    return replace(place, reason="; ".join(filter(None, (place.reason, hint, lost))))
 
 
 def _working(control: Any, experiment: Any, least: float, kind: str) -> tuple[Floats, Floats, Scale, float]:
@@ -176,7 +183,8 @@ def _tail(x: Floats, y: Floats, size: float, level: float) -> Comparison | None:
     upper = [float(np.quantile(values, TAIL, method="inverted_cdf")) for values in (x, y)]
     moved = (upper[1] - upper[0]) * math.copysign(1.0, effect) >= size
     error = mean_uncertainty(*(part / part.mean() for part in away), longest=LONGEST_SPREAD)
-    return replace(Question(0.0 if moved else math.inf, level, "higher", "ratio", SPREAD, (len(x), len(y)), "").answer(effect, error), unit="relative change of the spread")
+    asked = Question(0.0 if moved else math.inf, level, "higher", "ratio", SPREAD, (len(x), len(y)), "")
+    return replace(asked.answer(effect, error), unit="relative change of the spread")
 
 
 def _beyond(x: Floats, y: Floats, size: float, level: float) -> Comparison:
@@ -185,7 +193,8 @@ def _beyond(x: Floats, y: Floats, size: float, level: float) -> Comparison:
     share, (none, most), (low, high) = beyond / len(y), _binomial(0, len(x), level), _binomial(beyond, len(y), level)
     bottom, top = share - math.hypot(share - low, most - none), share + (high - share)
     result, reason = decide(share, bottom, top, 0.0)
-    return Comparison(result, share, bottom, top, level, len(x), len(y), method=EXCEEDANCE, reason=reason or "intervals taken as independent", unit="share of values beyond the other arm")
+    reason, unit = reason or "intervals taken as independent", "share of values beyond the other arm"
+    return Comparison(result, share, bottom, top, level, len(x), len(y), method=EXCEEDANCE, reason=reason, unit=unit)
 
 
 def _mirrored(answer: Comparison) -> Comparison:
@@ -230,7 +239,8 @@ def _rates(x: Floats, y: Floats, least: float, level: float, worse: Worse) -> Co
 
     times = min(least_times(alike), least_times(found)) if result == "inconclusive" else math.inf
     needed = math.ceil(min(n) * times) if math.isfinite(times) else None
-    return Comparison(result, effect, low, high, level, *n, mde=mde, needed=needed, method=COUNTS, reason="; ".join(filter(None, (reason, note))), unit="events per interval")
+    reason = "; ".join(filter(None, (reason, note)))
+    return Comparison(result, effect, low, high, level, *n, mde=mde, needed=needed, method=COUNTS, reason=reason, unit="events per interval")
 
 
 def _dispersion(x: Floats, y: Floats) -> float:

@@ -36,7 +36,7 @@ LONGEST = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One question answered. ``effect``, ``low``, ``high``, ``mde`` in ``unit``: "difference" in the values' unit, or "relative change" (0.03 is +3 %).
+    """One question answered. ``effect``, ``low``, ``high``, ``mde`` in ``unit``: "difference" (in the values' unit), "relative change" (0.03 is +3 %), …
 
     ``n_a``, ``n_b``: values used. ``needed``: n per arm that would decide. ``reason``: why inconclusive, or what to know of the answer.
     ``why``: "location" or "tail" where :func:`perfaudit.stats.compare.judge` says which. ``p``: two-sided p value of no difference.
@@ -85,10 +85,9 @@ class Question:
         """The rule applied to an estimate and its uncertainty."""
         half = error.half(self.level)
         result, reason = decide(effect, effect - half, effect + half, self.least, self.worse)
-        bounds = [shown_as(x, self.scale) for x in (effect, effect - half, effect + half)]
-        found = Comparison(
-            result, bounds[0], bounds[1], bounds[2], self.level, *self.n, method=self.method, reason="; ".join(filter(None, (reason, self.note))), unit=unit_of(self.scale), p=error.tail(effect)
-        )
+        bounds = (shown_as(effect, self.scale), shown_as(effect - half, self.scale), shown_as(effect + half, self.scale))
+        reason, p = "; ".join(filter(None, (reason, self.note))), error.tail(effect)
+        found = Comparison(result, *bounds, self.level, *self.n, method=self.method, reason=reason, unit=unit_of(self.scale), p=p)
         mde = max(half, self.least) + error.half(2 * POWER - 1)
         found = replace(found, mde=shown_as(mde, self.scale))
         return replace(found, needed=needed(error, effect, self.least, self.level, min(self.n))) if result == "inconclusive" else found

@@ -22,7 +22,7 @@ ENDS = 1.96
 
 
 class Detectable(NamedTuple):
-    """``effect``: the least effect found with ``power`` at ``level``, in the unit of the values; ``n``: values per arm; ``effective``: independent ones they are worth."""
+    """The least ``effect`` found with ``power`` at ``level``, in the values' unit; ``n`` values per arm, worth ``effective`` independent ones."""
 
     effect: float
     n: int

@@ -117,7 +117,7 @@ def radius(n: int, alpha: float) -> float:
 
 
 def batch_size(x: Any) -> int:
-    """Values per batch: ``TIMES`` integrated autocorrelation times, expected over how persistent the series may be, and enough for ``MOST_BATCHES``."""
+    """Values per batch: ``TIMES`` integrated autocorrelation times (the mean over how persistent the series may be), at least n / ``MOST_BATCHES``."""
     values = np.asarray(x, np.float64)
     n = len(values)
     if n < LEAST_BATCHES or constant(values):

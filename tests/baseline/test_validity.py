@@ -10,6 +10,7 @@ import pytest
 
 from perfaudit.audit import Audit
 from perfaudit.baseline import steadiness
+from perfaudit.baseline.independent import IN_FLIGHT, REQUESTS
 from perfaudit.baseline.levels import course
 from perfaudit.baseline.signs import arrivals_while_slow, counted, slowest
 from perfaudit.report import schema
@@ -215,6 +216,21 @@ def test_little_between_log_and_gauge() -> None:
     note = validity(requests=traffic, metrics=half[0])["Little's law"]
     assert note["ok"] is False and note["value"] == pytest.approx(0.5, abs=0.05)
     assert validity(requests=traffic, metrics=gauge("http_requests_in_flight", truth[:10]))["Little's law"]["ok"] is None
+
+
+@pytest.mark.parametrize("name", ["http_inflight", "http_requests_in_flight", "http_server_active_requests", "nginx_connections_writing", "busy_workers", "apache_workers", "puma_busy_threads", "inflight_requests"])
+def test_gauges_of_requests_by_their_names(name: str) -> None:
+    assert IN_FLIGHT.search(name)
+
+
+@pytest.mark.parametrize("name", ["db_pool_active_connections", "pg_connections", "redis_connections", "http_client_active_requests", "mysql_busy_workers", "node_procs_running", "downstream_in_flight", "workers_total"])
+def test_gauges_of_other_things(name: str) -> None:
+    assert not IN_FLIGHT.search(name)
+
+
+@pytest.mark.parametrize(("name", "counts"), [("http_requests_total", True), ("nginx_http_requests_total", True), ("http_server_request_duration_seconds_count", True), ("http_request_seconds_count", True), ("http_client_requests_total", False), ("redis_requests_total", False), ("http_request_seconds_sum", False), ("downstream_requests_total", False)])
+def test_counters_of_requests_by_their_names(name: str, counts: bool) -> None:
+    assert bool(REQUESTS.search(name)) is counts
 
 
 def test_in_flight_from_the_log_itself_proves_nothing() -> None:

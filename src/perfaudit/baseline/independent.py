@@ -21,17 +21,21 @@ from perfaudit.stats.variance import long_run_variance
 
 #: Further apart than a tenth, one of two measurements of the same thing is broken (the plan's bar).
 APART = 0.1
+#: What is not at the edge of this service (databases, pools, calls to others) counts other things.
+_ELSEWHERE = r"^(?!.*(downstream|upstream|client|db|sql|postgres|pg_|mongo|pool|hikari|cache|redis|retr|attempt))"
 #: Gauges of requests in flight by their names, as exporters and frameworks call them: http_inflight, http_requests_in_flight,
 #: http_server_active_requests (OpenTelemetry), nginx_connections_reading/writing, apache_workers{state="busy"}, busy_workers, puma_busy_threads.
-IN_FLIGHT = re.compile(r"(^|_)(in_?flight(_requests)?|requests?_in_?flight|active_requests|connections_(reading|writing)|(busy|active)_(workers|threads)|(workers|threads)_(busy|active))$|(^|_)workers$|(^|_)connections$")
+IN_FLIGHT = re.compile(_ELSEWHERE + r".*(^|_)(in_?flight(_requests)?|requests?_in_?flight|active_requests|connections_(reading|writing)|(busy|active)_(workers|threads)|(workers|threads)_(busy|active)|workers|connections)$")
 #: Of gauges that hold a state apart, those that mean a request is being served.
 BUSY = ("busy", "active", "reading", "writing")
 #: Counters of requests: http_requests_total, nginx_http_requests_total, http_request_seconds_count, http_server_request_duration_seconds_count, …
-REQUESTS = re.compile(r"^(?!.*(downstream|upstream|client|db|sql|cache|redis|retr|attempt)).*(^|_)requests?(_total|(_[a-z]+)*_(seconds|milliseconds|ms|duration)_count|_count)$")
+REQUESTS = re.compile(_ELSEWHERE + r".*(^|_)requests?(_total|(_[a-z]+)*_(seconds|milliseconds|ms|duration)_count|_count)$")
 #: Fewer samples of a gauge have no standard error worth the name.
 SAMPLES = 20
 #: A counter that falls in more than a tenth of its steps is not restarted all the time: several processes answer under its name.
 OFTEN = 0.1
+#: Characters of a metric's name; nobody's is longer, and an expression takes its square.
+LONGEST = 200
 #: Points that are read of a gauge.
 MOST_POINTS = 200_000
 
@@ -48,7 +52,7 @@ def notes(evidence: Evidence, tiers: Tiers, whole: Window) -> list[Note]:
     """Little's law between the log and what else was measured; log against counters; counters that were reset."""
     found = _between_tiers(evidence, tiers, whole)
     if evidence.has("metrics"):
-        names = [(str(n), str(k)) for n, k in evidence.rows("SELECT DISTINCT name, kind FROM metrics ORDER BY ALL")]
+        names = [(str(n), str(k)) for n, k in evidence.rows(f"SELECT DISTINCT name, kind FROM metrics WHERE length(name) <= {LONGEST} ORDER BY ALL")]
         gauges = [n for n, kind in names if kind != "counter" and IN_FLIGHT.search(n.lower())]
         counters = [n for n, _ in names if REQUESTS.search(n.lower())]
         found += [note for series in _gauges(evidence, gauges, whole) if (note := _little(evidence, tiers, series)) is not None]

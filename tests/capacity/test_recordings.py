@@ -153,3 +153,15 @@ def test_a_route_and_errors_as_objectives() -> None:
         found = study.of_evidence(store, WHOLE, objective(text), CLEAR)
         assert found.capacity is not None and found.capacity.kept == "all"
     assert study.of_evidence(store, WHOLE, objective("/nothing p95<1s"), CLEAR).capacity is None
+
+
+def test_the_stages_of_a_load_test_are_loads() -> None:
+    users = [1, 18, 36, 72, 108, 144, 216]
+    rates = [64.9, 995.9, 1652.4, 1853.2, 1828.9, 1775.0, 1702.2]
+    rows = [{"time": START + i * 60_000_000, "duration_us": 60_000_000, "virtual_users": n, "achieved_per_s": x, "test": "t"} for i, (n, x) in enumerate(zip(users, rates, strict=True))]
+    inside = {"time": [START + i * 60_000_000 + 1_000 for i in range(7)], "duration_us": [(i + 1) * 100_000 for i in range(7)], "status": 200, "route": "/", "method": "GET", "service": "load-generator"}
+    found = study.of_evidence(evidence(load_stages=rows, requests=inside), WHOLE, objective("p95<350ms"), CLEAR)
+    assert isinstance(found.law, usl.Scalability) and round(found.law.sigma.value, 5) == 0.02773
+    assert found.capacity is not None and found.capacity.load is not None and (found.capacity.load.low, found.capacity.load.high) == (36, 72)
+    assert decide(found).answer == "do not scale"
+    assert observed.staged(evidence(load_stages=rows[:2])) is None

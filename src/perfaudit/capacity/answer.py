@@ -232,7 +232,7 @@ def _recording(facts: Facts) -> Answer | None:
         said = f"{facts.objective} holds up to {facts.capacity.load.value:,.4g}/s; the busiest load is {x:,.4g}/s"
     first = _first(facts)
     if first is not None and first.attributed and facts.ceiling < AMPLE * x:
-        return Answer("scale", f"{said}; {first.name} fills first ({first.utilisation:.0%} busy, at most {facts.ceiling:,.4g}/s)")
+        return Answer("scale", f"{first.name} fills first: it is {first.utilisation:.0%} busy at {x:,.4g}/s and carries at most {facts.ceiling:,.4g}/s, {facts.ceiling / x:.2f} times as much")
     if facts.unlocked:
         return Answer("scale", f"{said}, and locks are ruled out as the reason")
     return Answer("cannot tell", f"{said}. Whether more of it would help cannot be told from requests alone: a busy CPU, which scaling helps, and a shared lock, which it does not, look the same", _RESOURCES)

@@ -24,6 +24,8 @@ from perfaudit.stats.correlation import spearman
 PER_INTERVAL = 400
 #: Fewer intervals than this say nothing about the relation of load and throughput.
 LEAST_INTERVALS = 12
+#: A load test with fewer levels of users has no stages.
+LEAST_STAGES = 3
 #: Arrivals (95th over 5th percentile) must vary at least so much, or requests in flight rose for another reason than load.
 LEAST_DRIVEN = 1.5
 #: Rank correlation of arrivals and requests in flight, below the largest throughput, that a load shows.
@@ -52,6 +54,19 @@ def observe(evidence: Evidence, condition: str, window: Window, objective: Objec
     if len(rows["bin"]) < LEAST_INTERVALS:
         return f"{len(rows['bin'])} intervals of {step} s with requests: at least {LEAST_INTERVALS} are needed"
     return _points(rows, step, query)
+
+
+def staged(evidence: Evidence) -> Points | None:
+    """The stages of a load test as loads: virtual users, achieved rate and p95 of what ran meanwhile; None with fewer than three levels of users."""
+    if not evidence.has("load_stages"):
+        return None
+    query = """SELECT virtual_users AS users, avg(achieved_per_s) AS rate, avg(p95) AS measured FROM (
+SELECT s.virtual_users, s.achieved_per_s, (SELECT quantile_disc(r.duration_us, 0.95) / 1e3 FROM requests r WHERE r.time >= s.time AND r.time < s.time + to_microseconds(s.duration_us)) AS p95
+FROM load_stages s WHERE s.virtual_users > 0 AND s.achieved_per_s > 0) GROUP BY users ORDER BY users"""
+    found = {k: np.ma.filled(np.ma.asarray(v, dtype=np.float64), np.nan) for k, v in evidence.columns(query).items()}
+    if len(found["users"]) < LEAST_STAGES:
+        return None
+    return Points(found["users"], found["rate"], found["measured"], unit="virtual users", query=query, notes=("loads are the stages of a load test, averaged per number of virtual users",))
 
 
 def _intervals(evidence: Evidence, where: str, step: int, objective: Objective | None) -> tuple[dict[str, NDArray[Any]], str]:

@@ -70,9 +70,13 @@ def of_evidence(evidence: Evidence, window: Window, wanted: Objective | None, au
     unlocked = any(serial(c["problem"]) and c["outcome"] == "clear" for c in audited.get("checks", []))
     tiers = tiering.find(evidence)
     points = observed.observe(evidence, tiers.condition, window, wanted)
+    why_not = points if isinstance(points, str) else observed.undriven(points)
+    stages = observed.staged(evidence)
+    if stages is not None and (why_not or stages.load.max() >= usl.LEAST_SPAN * stages.load.min()):
+        return of_points(stages, wanted if wanted and wanted.quantile == 0.95 and not wanted.route else None, verdict=verdict, unlocked=unlocked)
     if isinstance(points, str):
-        return Facts(verdict=verdict, unlocked=unlocked, why_not=points)
-    return of_points(points, wanted, verdict=verdict, unlocked=unlocked, stations=tuple(demands.stations(evidence, points)), why_not=observed.undriven(points))
+        return Facts(verdict=verdict, unlocked=unlocked, why_not=why_not)
+    return of_points(points, wanted, verdict=verdict, unlocked=unlocked, stations=tuple(demands.stations(evidence, points)), why_not=why_not)
 
 
 def study(facts: Facts, asked: Iterable[pools.Pool] = (), unit_cost: dict[str, Any] | None = None, notes: Iterable[str] = ()) -> Study:

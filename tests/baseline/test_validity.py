@@ -184,6 +184,8 @@ def test_arrivals_are_counted_against_what_was_due() -> None:
     assert arrivals_while_slow([], counted([time])).due == 0
     assert slowest([(time, np.full(len(time), 10_000, np.int64))], 10_000) == []
     assert counted([time]).seconds.tolist() == [10] * 100
+    year = counted([np.array([0, 365 * 86_400_000_000])])
+    assert len(year.upto) <= 4_000_000 and len(year.seconds) == 0 and year.between(0, 366 * 86_400_000_000) == 2
     week = counted([np.array([0, 7 * 86_400_000_000])])
     assert week.width == 1_000_000 and week.between(0, 8 * 86_400_000_000) == 2
 
@@ -273,3 +275,13 @@ def test_any_small_recording_is_judged_without_noise(n: int, kind: str) -> None:
 def test_gauges_that_say_nothing(values: list[float]) -> None:
     notes = validity(requests=requests(60, seed=19), metrics=gauge("http_inflight", values))
     assert notes["Little's law"]["ok"] in (None, False)
+
+
+def test_a_year_of_data_is_judged() -> None:
+    rng = np.random.default_rng(20)
+    times = np.sort(rng.uniform(0, 365 * 86_400, 20_000))
+    day = 1 + 0.5 * np.sin(2 * np.pi * times / 86_400)
+    traffic = {"time": [at(t) for t in times], "duration_us": (20_000 * day * rng.lognormal(0, 0.3, len(times))).astype(int).tolist(), "status": 200, "method": "GET", "route": "/", "service": "web"}
+    notes = validity(requests=traffic)
+    assert notes["daily cycle"]["ok"] is True and "weekly cycle" not in notes
+    assert notes["stationarity"]["ok"] is True

@@ -24,7 +24,7 @@ EMPTY, BUSY = 0.2, 14
 
 
 #: Widths of the finest bins in which arrivals are counted, µs, and how many bins there may be.
-WIDTHS, MOST_BINS = (1_000, 10_000, 100_000, 1_000_000), 4_000_000
+WIDTHS, MOST_BINS = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000), 4_000_000
 
 
 class Arrivals(NamedTuple):
@@ -36,7 +36,7 @@ class Arrivals(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Arrivals up to the end of each bin of ``width`` µs from ``start`` (µs, a whole second); shape (bins,), whole seconds of bins."""
+    """Arrivals up to the end of each bin of ``width`` µs from ``start`` (µs, a whole second); shape (bins,)."""
 
     start: int
     width: int
@@ -49,7 +49,9 @@ class Counts(NamedTuple):
 
     @property
     def seconds(self) -> Any:
-        """Arrivals of each second."""
+        """Arrivals of each second; nothing where the bins are longer."""
+        if self.width > 1_000_000:
+            return np.empty(0, np.int64)
         return np.diff(self.upto[1_000_000 // self.width - 1 :: 1_000_000 // self.width], prepend=0)
 
 
@@ -67,7 +69,7 @@ def counted(times: list[Any]) -> Counts:
     start = min(int(t.min()) for t in times) // 1_000_000 * 1_000_000
     seconds = (max(int(t.max()) for t in times) - start) // 1_000_000 + 1
     width = next((w for w in WIDTHS if seconds * 1_000_000 // w <= MOST_BINS), WIDTHS[-1])
-    total: Any = np.zeros(seconds * 1_000_000 // width, np.int64)
+    total: Any = np.zeros(-(-seconds * 1_000_000 // width), np.int64)
     for t in times:
         total += np.bincount((t - start) // width, minlength=len(total))
     return Counts(start, width, np.cumsum(total))
@@ -127,7 +129,7 @@ def _resolution(time: Any, duration: Any, counts: Counts) -> Note:
     end = start + np.maximum(duration[::step], 0)
     unit = max((u for u in (1_000_000, 1_000, 1) if min(np.count_nonzero(start % u), np.count_nonzero(end % u)) <= 0.001 * len(start)), default=1)
     per_second = counts.seconds
-    rate, empty = float(per_second.mean()), float(np.mean(per_second == 0))
+    rate, empty = (float(per_second.mean()), float(np.mean(per_second == 0))) if len(per_second) else (0.0, 0.0)
     if len(per_second) >= 60 and rate >= BUSY and empty >= EMPTY and _regular(per_second):
         return Note("time stamps", False, f"{empty:.0%} of the seconds are empty at {rate:,.0f} requests/s: times are written in bundles, so nothing shorter than a bundle can be told", unit="s", most=1.0)
     said = {1_000_000: "whole seconds: which of two things began first within a second cannot be told", 1_000: "milliseconds", 1: "microseconds"}[unit]

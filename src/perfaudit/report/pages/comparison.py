@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 def page(result: Mapping[str, Any]) -> Page | None:
     """The page of two arms; None where the result compares none (deploys have a page of their own)."""
     part = result.get("comparison") or {}
-    if not part or "deploys" in part:
+    if "summary" not in part or "deploys" in part:
         return None
     kind = part["as"]
     return Page(

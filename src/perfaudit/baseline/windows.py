@@ -15,19 +15,17 @@ import numpy as np
 
 from perfaudit.baseline.cube import REST, Cube, Grid
 from perfaudit.model import Window, Windows, iso
-from perfaudit.stats.changepoint import normal_scores, segment, trend
+from perfaudit.stats.changepoint import DRIFT, changes, trend
 
 #: A bin holds this many requests on average at least, so that its mean rank is near normal (central limit).
 PER_BIN = 6
-#: Fewer bins than this cannot tell a change from noise (false alarms of `segment` by simulation: 8 % at 20 bins, φ 0.3).
+#: Fewer bins than this cannot tell a change from noise (false alarms of `changes` by simulation: 9 % at 20 bins, φ 0.3).
 LEAST_BINS, MOST_BINS = 20, 180
 #: The least practical departure: what an operator would act on. A percentile times FACTOR and longer by LEAST_US, or times MUCH
 #: and longer by FLOOR_US; or one error in a hundred. Logs in milliseconds tell 1 from 2 only just, and on a shared machine nothing
 #: but its neighbours moved p95 of healthy recordings from 7 to 17 ms (tests/cases 031, 121, 131).
 FACTOR, LEAST_US = {0.5: 1.3, 0.95: 1.5}, {0.5: 5_000.0, 0.95: 20_000.0}
 MUCH, FLOOR_US, ERRORS = 4.0, 2_000.0, 0.01
-#: A drift has a slope of this many standard errors: 1 in 30,000 by chance if normal, rarer than 1 in 100 on AR(1) to φ 0.8 (tests/stats).
-DRIFT = 4.0
 #: "Extremely slow" is beyond this many times the calm p95, in at least this share of a bin's requests.
 EXTREME, EXTREME_SHARE = 3.0, 0.2
 #: Below this share of request-seconds (or of requests that fail) nothing is a finding (3-problems: relevance).
@@ -183,7 +181,7 @@ def _search(method: str, route: str, hist: Any, errors: Any, values: Any, grid: 
     level = np.bincount(bins.of, bins.n * score[at], k) / bins.count
     series = (level, np.bincount(bins.of, bins.n * (bins.value > p90), k) / bins.count, bins.errors / bins.count)
     slow = _slow_share(bins, level)
-    candidates = [(v, segment(normal_scores(v), least=max(3, k // 40))) for v in series if float(np.ptp(v)) > 0]
+    candidates = [(v, changes(v).starts) for v in series if float(np.ptp(v)) > 0]
     candidates.append((slow, _episode(slow)))
     baseline = (values, other, int(errors[grid.bins :].sum())) if has_baseline else None
     best: list[Departure] = []

@@ -1,4 +1,4 @@
-"""Optimal partitioning of a series, O(n²) (Jackson et al. 2005)."""
+"""Exact least-squares segmentation for every number of steps at once, O(steps · n²) (Auger & Lawrence 1989)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from perfaudit.kernels.jit import kernel
 
 
 @kernel
-def partition(w: Any, wx: Any, wxx: Any, beta: float, least: int, best: Any, previous: Any) -> None:
-    """The cheapest segmentation: weighted squared error plus ``beta`` a segment, each of at least ``least`` points.
+def partitions(w: Any, wx: Any, wxx: Any, most: int, least: int, cost: Any, previous: Any) -> None:
+    """The cheapest segmentation with 0 … ``most`` steps by weighted squared error, each segment of at least ``least`` points.
 
-    ``w``, ``wx``, ``wxx``: cumulative sums of weights, weighted values and weighted squares, shape (n + 1,). ``best`` (work space) and
-    ``previous`` (out: where the last segment before each end begins): shape (n + 1,).
+    ``w``, ``wx``, ``wxx``: cumulative sums of weights (> 0), weighted values and weighted squares, shape (n + 1,). ``cost`` (work space) and
+    ``previous`` (out: where the last segment of the best segmentation before each end begins): shape (most + 1, n + 1).
     """
     n = w.shape[0] - 1
-    best[0] = -beta
-    for end in range(1, n + 1):
-        best[end] = 1e300
-        for begin in range(end - least + 1):
-            mass = w[end] - w[begin]
-            sum_x = wx[end] - wx[begin]
-            cost = wxx[end] - wxx[begin]
-            if mass > 0:
-                cost -= sum_x * sum_x / mass
-            total = best[begin] + cost + beta
-            if total < best[end]:
-                best[end] = total
-                previous[end] = begin
+    for end in range(n + 1):
+        cost[0, end] = 1e300
+        if end >= least:
+            cost[0, end] = wxx[end] - wx[end] * wx[end] / w[end]
+    for steps in range(1, most + 1):
+        for end in range(n + 1):
+            best, at = 1e300, 0
+            for begin in range(steps * least, end - least + 1):
+                sum_x = wx[end] - wx[begin]
+                total = cost[steps - 1, begin] + (wxx[end] - wxx[begin]) - sum_x * sum_x / (w[end] - w[begin])
+                if total < best:
+                    best, at = total, begin
+            cost[steps, end] = best
+            previous[steps, end] = at

@@ -63,10 +63,13 @@ def test_a_full_node_is_scaled_and_its_bound_is_the_truth() -> None:
 def test_a_saturated_recording_without_counters_says_what_is_missing() -> None:
     """The law, fitted to a queue's sharp knee, would extrapolate a fall that nobody saw."""
     blind = facts(20, 128, metrics=False)
-    assert isinstance(blind.law, usl.Scalability) and blind.law.peak_load is not None
+    assert blind.points is not None and blind.saturation is not None
+    law = usl.fit(blind.points.load, blind.points.throughput)
+    assert isinstance(law, usl.Scalability) and law.peak_load is not None and law.gain(blind.points.load.max(), 2 * blind.points.load.max()).high < 0.9  # type: ignore[operator]
+    assert isinstance(blind.law, usl.Refusal) and blind.saturation.value == pytest.approx(128, rel=0.08)
     answer = decide(blind)
     assert answer.answer == "cannot tell" and "look the same" in answer.reason and "CPU" in answer.todo
-    assert decide(Facts(points=blind.points, law=blind.law, unlocked=True)).answer == "scale"
+    assert decide(Facts(blind.points, blind.law, saturation=blind.saturation, unlocked=True)).answer == "scale"
 
 
 def test_intervals_in_which_the_system_was_slow_are_left_out() -> None:

@@ -44,7 +44,8 @@ _RESOURCES = "collect what could be busy for the same time: CPU counters (node e
 class Facts:
     """All that the answer rests on; what is not known is None or empty.
 
-    ``bound``: of the objective, in ms or as a share; ``beyond``: throughput up to which it would be kept by the law. ``unlocked``: locks
+    ``bound``: of the objective, in ms or as a share; ``beyond``: throughput up to which it would be kept by the law. ``saturation``: throughput
+    at which a recording levels off. ``unlocked``: locks
     were looked for with enough evidence, and ruled out.
     """
 
@@ -54,6 +55,7 @@ class Facts:
     bound: float = 0.0
     capacity: Capacity | None = None
     beyond: Interval | None = None
+    saturation: Interval | None = None
     stations: Sequence[Station] = ()
     verdict: Mapping[str, Any] = field(default_factory=dict)
     unlocked: bool = False
@@ -141,7 +143,7 @@ def _always_broken(facts: Facts) -> Answer | None:
 
 def _past_peak(facts: Facts) -> Answer | None:
     law, points = facts.law, facts.points
-    if points is None or not isinstance(law, Scalability) or law.peak_load is None or law.peak_throughput is None or not law.coherency or not _fallen(points, law.peak_load.value):
+    if points is None or not isinstance(law, Scalability) or law.peak_load is None or law.peak_throughput is None or not law.coherency or not fallen(points, law.peak_load.value):
         return None
     load, _ = now(points)
     end = float(points.load.max())
@@ -156,7 +158,7 @@ def _past_peak(facts: Facts) -> Answer | None:
     )
 
 
-def _fallen(points: Points, peak: float) -> bool:
+def fallen(points: Points, peak: float) -> bool:
     """Whether less throughput was seen well beyond the peak's load than near it."""
     far, near = points.load >= BEYOND * peak, (points.load <= BEYOND * peak) & (points.load >= peak / BEYOND / 2)
     return bool(far.any() and near.any()) and float(np.median(points.throughput[far])) < FALLEN * float(points.throughput[near].max() if points.sized else np.quantile(points.throughput[near], 0.9))
@@ -217,6 +219,8 @@ def _sizes(facts: Facts) -> Answer | None:
 
 def _recording(facts: Facts) -> Answer | None:
     law, points = facts.law, facts.points
+    if points is not None and facts.saturation is not None:
+        return _saturated(facts, facts.saturation.value)
     if points is None or not isinstance(law, Scalability):
         if facts.problem in GROWTH and facts.unlocked:
             return Answer("scale", f"the constraint is {_named(facts.problem)}, and locks are ruled out. {facts.decision}".strip())
@@ -233,6 +237,17 @@ def _recording(facts: Facts) -> Answer | None:
     first = _first(facts)
     if first is not None and first.attributed and facts.ceiling < AMPLE * x:
         return Answer("scale", f"{first.name} fills first: it is {first.utilisation:.0%} busy at {x:,.4g}/s and carries at most {facts.ceiling:,.4g}/s, {facts.ceiling / x:.2f} times as much")
+    return _unknown(facts, said)
+
+
+def _saturated(facts: Facts, limit: float) -> Answer:
+    first = _first(facts)
+    if first is not None and first.attributed and facts.ceiling < AMPLE * limit:
+        return Answer("scale", f"throughput stops growing at {limit:,.4g}/s, where {first.name} is full: it carries at most {facts.ceiling:,.4g}/s")
+    return _unknown(facts, f"throughput stops growing at {limit:,.4g}/s")
+
+
+def _unknown(facts: Facts, said: str) -> Answer:
     if facts.unlocked:
         return Answer("scale", f"{said}, and locks are ruled out as the reason")
     return Answer("cannot tell", f"{said}. Whether more of it would help cannot be told from requests alone: a busy CPU, which scaling helps, and a shared lock, which it does not, look the same", _RESOURCES)

@@ -10,7 +10,7 @@ import numpy as np
 
 from perfaudit.baseline import tiers as tiering
 from perfaudit.capacity import demands, objective, observed, pools
-from perfaudit.capacity.answer import Answer, Facts, decide, now, serial
+from perfaudit.capacity.answer import Answer, Facts, decide, fallen, now, serial
 from perfaudit.capacity.points import Points
 from perfaudit.config import Objective
 from perfaudit.evidence.store import Evidence, within
@@ -39,7 +39,10 @@ class Study:
 def of_points(points: Points, wanted: Objective | None, *, why_not: str = "", **known: Any) -> Facts:
     """The facts that points can give, beside what is ``known`` of them. Raises ``ValueError`` as :func:`perfaudit.stats.usl.fit` for values that are no loads."""
     law = usl.fit(points.load, points.throughput, block=points.block) if not why_not else usl.Refusal(why_not, "record while arrivals vary at least threefold (a day with its night), or run a load test with six steps")
-    facts = Facts(points, law, why_not=why_not, **known)
+    plateau = saturation(points, law)
+    if plateau is not None:
+        law = usl.Refusal(f"throughput stops growing at {plateau.value:,.4g}/s, more sharply than the scalability law can follow: it would extrapolate a fall that was not seen", "the rate at which it stops is the answer; nothing more needs to be fitted")
+    facts = Facts(points, law, saturation=plateau, why_not=why_not, **known)
     if wanted is None or not np.isfinite(points.measured).any():
         return replace(facts, objective=wanted.text if wanted else "")
     bound = wanted.bound / 1e3 if wanted.kind == "latency" else wanted.bound
@@ -53,6 +56,16 @@ def of_points(points: Points, wanted: Objective | None, *, why_not: str = "", **
         top = points.load >= np.quantile(points.load, 0.9)
         beyond = objective.modelled(law, float(np.nanmedian(points.measured[top])), load, bound)
     return replace(facts, objective=wanted.text, bound=bound, capacity=capacity, beyond=beyond)
+
+
+def saturation(points: Points, law: usl.Scalability | usl.Refusal) -> Interval | None:
+    """Where throughput of a recording levels off: its median beyond the law's peak, with the middle 95 % of the intervals there. A queue for a full
+    server has a sharp knee; the law bends it into a fall. None where no peak was passed, or where throughput really fell."""
+    if points.sized or not isinstance(law, usl.Scalability) or law.peak_load is None or law.peak_load.value >= points.load.max() or fallen(points, law.peak_load.value):
+        return None
+    top = points.throughput[points.load >= law.peak_load.value]
+    low, high = np.quantile(top, [0.025, 0.975], method="inverted_cdf")
+    return Interval(float(np.median(top)), float(low), float(high))
 
 
 def _kept(points: Points, bound: float) -> objective.Capacity | None:
@@ -120,6 +133,8 @@ def part(found: Study) -> dict[str, Any]:
         out["refused"] = {"reason": facts.law.reason, "todo": facts.law.todo}
     elif facts.law is not None and facts.points is not None:
         out |= _law(facts.law, facts.points)
+    if facts.saturation is not None and facts.points is not None:
+        out["saturation"] = measured(facts.saturation, "1/s", len(facts.points.load), "median throughput beyond the knee, and the middle 95 % of its intervals", facts.points.query)
     if facts.objective:
         out["at_objective"] = _objective(facts)
     out |= {key: value for key, value in (("fixing", _fixing(facts)), ("demands", [_station(s, facts) for s in facts.stations]), ("pools", list(found.pools)), ("unit_cost", found.unit_cost), ("notes", list(found.notes))) if value}

@@ -39,6 +39,8 @@ def _facts(part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield "Capacity at the objective", at["load"]
         if "modelled" in at:
             yield "Modelled up to", at["modelled"]
+    if "saturation" in part:
+        yield "Stops growing at", part["saturation"]
     if "peak_throughput" in law:
         yield "Peak throughput", law["peak_throughput"]
         yield "Peak at", law["peak_load"]
@@ -77,7 +79,7 @@ def _latency(part: Mapping[str, Any], points: list[tuple[float, float]], unit: s
     if at.get("kept") == "some" and at["load"]["unit"] == unit:
         marks = [(at["load"]["value"], "objective")]
     title = "Errors against load" if errors else f"{objective.split('<')[0].strip() or 'p95'} against load"
-    said = f"{title}: from {_value(points[0][1], errors)} at the smallest load to {_value(points[-1][1], errors)} at the largest" + (f"; objective {objective}" if objective else "")
+    said = f"from {_value(points[0][1], errors)} at the smallest load to {_value(points[-1][1], errors)} at the largest" + (f"; objective {objective}" if objective else "")
     bound = at.get("bound")
     svg = _load_chart.scatter(
         points, measured=largest, reach=largest, marks=marks, bound=(bound, objective) if bound is not None else None, x_name=unit,

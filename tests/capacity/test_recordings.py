@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from perfaudit.capacity import demands, observed, study
-from perfaudit.capacity.answer import Answer, Facts, decide, serial
+from perfaudit.capacity.answer import Answer, Facts, decide, fallen, serial
 from perfaudit.capacity.points import Points
 from perfaudit.config import objective
 from perfaudit.model import Window
@@ -168,3 +168,12 @@ def test_the_stages_of_a_load_test_are_loads() -> None:
     assert found.capacity is not None and found.capacity.load is not None and (found.capacity.load.low, found.capacity.load.high) == (36, 72)
     assert decide(found).answer == "do not scale"
     assert observed.staged(evidence(load_stages=rows[:2])) is None
+
+
+def test_a_fall_counts_only_while_work_was_offered() -> None:
+    load, arrivals = np.array([2.0, 4, 6, 8, 10, 14, 16]), np.array([10.0, 20, 30, 40, 40, 42, 41])
+    done = np.array([10.0, 20, 30, 40, 40, 30, 28])
+    falls = Points(load, done, done, arrivals=arrivals, sized=False)
+    drains = Points(load, done, done, arrivals=np.where(load > 10, 20.0, arrivals), sized=False)
+    assert fallen(falls, 8.0) and not fallen(drains, 8.0)
+    assert not fallen(Points(load, arrivals, done, arrivals=arrivals, sized=False), 8.0)

@@ -159,9 +159,16 @@ def _past_peak(facts: Facts) -> Answer | None:
 
 
 def fallen(points: Points, peak: float) -> bool:
-    """Whether less throughput was seen well beyond the peak's load than near it."""
+    """Whether less throughput was seen well beyond the peak's load than near it; in a recording while as much arrived as the peak had served.
+
+    Where bursts come and go an interval that begins with a queue and ends idle has many in flight and few completions: no fall.
+    """
     far, near = points.load >= BEYOND * peak, (points.load <= BEYOND * peak) & (points.load >= peak / BEYOND / 2)
-    return bool(far.any() and near.any()) and float(np.median(points.throughput[far])) < FALLEN * float(points.throughput[near].max() if points.sized else np.quantile(points.throughput[near], 0.9))
+    if not (far.any() and near.any()):
+        return False
+    top = float(points.throughput[near].max() if points.sized else np.quantile(points.throughput[near], 0.9))
+    offered = points.arrivals is None or float(np.median(points.arrivals[far])) >= FALLEN * top
+    return offered and float(np.median(points.throughput[far])) < FALLEN * top
 
 
 def _ample(facts: Facts) -> Answer | None:

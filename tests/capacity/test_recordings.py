@@ -171,9 +171,10 @@ def test_the_stages_of_a_load_test_are_loads() -> None:
 
 
 def test_a_fall_counts_only_while_work_was_offered() -> None:
-    load, arrivals = np.array([2.0, 4, 6, 8, 10, 14, 16]), np.array([10.0, 20, 30, 40, 40, 42, 41])
-    done = np.array([10.0, 20, 30, 40, 40, 30, 28])
+    load, arrivals = np.array([2.0, 4, 6, 8, 9, *range(14, 20)]), np.array([10.0, 20, 30, 40, 40, 42, 41, 42, 41, 42, 43])
+    done = np.array([10.0, 20, 30, 40, 40, 30, 28, 29, 30, 28, 27])
     falls = Points(load, done, done, arrivals=arrivals, sized=False)
     drains = Points(load, done, done, arrivals=np.where(load > 10, 20.0, arrivals), sized=False)
     assert fallen(falls, 8.0) and not fallen(drains, 8.0)
     assert not fallen(Points(load, arrivals, done, arrivals=arrivals, sized=False), 8.0)
+    assert not fallen(falls.keep(load < 17), 8.0)

@@ -32,6 +32,8 @@ USELESS = 1.1
 BUSY = 0.8
 #: Throughput has fallen when, well beyond the peak's load, less than this share of the largest was seen: the noise of a minute's mean is 5 %.
 FALLEN, BEYOND = 0.95, 1.25
+#: Fewer intervals of a recording than this beyond the peak are chance: the median of six lies on one side of the truth in 1 of 32.
+FAR = 6
 #: Words in the name of a problem class by which its constraint is served in series, whatever is added around it.
 SERIAL = frozenset({"lock", "locks", "deadlock", "serial", "serialised", "serialization", "gil", "mutex", "hot", "single"})
 #: Classes that are nothing but more load or too few resources.
@@ -164,7 +166,7 @@ def fallen(points: Points, peak: float) -> bool:
     Where bursts come and go an interval that begins with a queue and ends idle has many in flight and few completions: no fall.
     """
     far, near = points.load >= BEYOND * peak, (points.load <= BEYOND * peak) & (points.load >= peak / BEYOND / 2)
-    if not (far.any() and near.any()):
+    if far.sum() < (1 if points.sized else FAR) or not near.any():
         return False
     top = float(points.throughput[near].max() if points.sized else np.quantile(points.throughput[near], 0.9))
     offered = points.arrivals is None or float(np.median(points.arrivals[far])) >= FALLEN * top

@@ -15,7 +15,9 @@ import numpy as np
 
 from perfaudit.baseline.cube import REST, Cube, Grid
 from perfaudit.model import Window, Windows, iso
-from perfaudit.stats.changepoint import DRIFT, changes, trend
+from perfaudit.stats.changepoint import changes
+from perfaudit.stats.scores import trend
+from perfaudit.stats.segmentation import DRIFT
 
 #: A bin holds this many requests on average at least, so that its mean rank is near normal (central limit).
 PER_BIN = 6
@@ -181,7 +183,8 @@ def _search(method: str, route: str, hist: Any, errors: Any, values: Any, grid: 
     level = np.bincount(bins.of, bins.n * score[at], k) / bins.count
     series = (level, np.bincount(bins.of, bins.n * (bins.value > p90), k) / bins.count, bins.errors / bins.count)
     slow = _slow_share(bins, level)
-    candidates = [(v, changes(v).starts) for v in series if float(np.ptp(v)) > 0]
+    searched = [(v, changes(v)) for v in series if float(np.ptp(v)) > 0]
+    candidates = [(v, found.starts) for v, found in searched]
     candidates.append((slow, _episode(slow)))
     baseline = (values, other, int(errors[grid.bins :].sum())) if has_baseline else None
     best: list[Departure] = []

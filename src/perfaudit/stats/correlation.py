@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from perfaudit.stats.changepoint import normal_scores
 from perfaudit.stats.multiple import holm
+from perfaudit.stats.scores import normal_scores
 from perfaudit.stats.season import candidates, fitted
 
 #: Waves longer than this many points (and than six times the longest lag) are no evidence: any two slow shapes resemble each other. With

@@ -272,19 +272,24 @@ def _reason(compared: Compared, pair: Pair, answer: Answer | None) -> str:
 
 
 def told(shift: Shift) -> str:
-    """``p95 313 ms → 2,798 ms (+45 %, at least +20 %)`` for a shift that decided."""
+    """``p95 313 ms → 2,800 ms (+794 %, at least +320 %)`` for a shift that decided."""
     a, b = shift.estimates()
     _, low, high = shift.interval(0.95)
     name = "typical duration" if shift.metric == "typical" else "errors" if shift.metric == "errors" else shift.metric
     if shift.metric == "errors":
         return f"{name} {percent(a.value)} → {percent(b.value)}"
     sure = low if shift.effect > 0 else high
-    return f"{name} {a.value / 1e3:,.3g} ms → {b.value / 1e3:,.3g} ms ({math.expm1(shift.effect):+.0%}" + (f", at least {math.expm1(sure):+.0%})" if sure else ")")
+    return f"{name} {a.value / 1e3:,.3g} ms → {b.value / 1e3:,.3g} ms ({signed(math.expm1(shift.effect))}" + (f", at least {signed(math.expm1(sure))})" if sure is not None and sure * shift.effect > 0 else ")")
 
 
 def percent(share: float) -> str:
     """A share or a change for a sentence; from ten times on, how many times."""
-    return f"{share + 1:,.0f} times" if share >= 9 else f"{share:.0%}" if share >= 0.1 else f"{share * 100:.2g} %" if share < 0.0095 else f"{share:.0%}"
+    return f"{share + 1:,.0f} times" if share >= 9 else f"{share * 100:.0f} %" if share >= 0.0095 else f"{share * 100:.2g} %"
+
+
+def signed(change: float) -> str:
+    """A change with its sign: ``+45 %``; from ten times on, how many times."""
+    return percent(change) if change >= 9 else f"{'−' if change < 0 else '+'}{abs(change) * 100:.0f} %"
 
 
 def _mix(compared: Compared) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 from perfaudit.baseline.cube import STEPS
 from perfaudit.baseline.trigger import CHANGES, Event
 from perfaudit.comparison.arms import Arm, Source, narrowed, read
-from perfaudit.comparison.compare import LEAST_REQUESTS, RELEVANT, arm_part, askable, least_part, percent
+from perfaudit.comparison.compare import LEAST_REQUESTS, RELEVANT, arm_part, askable, least_part, percent, signed
 from perfaudit.comparison.decide import ALPHA, adjusted, result_of
 from perfaudit.comparison.load import LIKE
 from perfaudit.comparison.sample import Sample, normal
@@ -199,7 +199,7 @@ class Ledger:
     def _said(self, slope: tuple[float, float] | None) -> list[str]:
         said = ["whatever else changed at the time of a deploy counts with it", f"every figure is at the mix of the first stretch, over {len(self.keys)} routes that every stretch holds"]
         if slope is not None:
-            said.append(f"inside the stretches, twice the arrivals go with {math.expm1(slope[0] * math.log(2)):+.0%} typical duration (± {percent(1.96 * slope[1] * math.log(2))})")
+            said.append(f"inside the stretches, twice the arrivals go with {signed(math.expm1(slope[0] * math.log(2)))} typical duration (± {percent(1.96 * slope[1] * math.log(2))})")
         return said
 
     def _row(self, i: int, slope: tuple[float, float] | None) -> dict[str, Any]:
@@ -249,7 +249,7 @@ class Ledger:
             return f"inconclusive: too little between {count} to tell"
         total = self.total[metric]
         name = "typical duration" if metric == "typical" else metric
-        sum_ = f"{name} {math.expm1(total.effect):+.0%} from the first stretch to the last"
+        sum_ = f"{name} {signed(math.expm1(total.effect))} from the first stretch to the last"
         word = self.word(-1)
         if word in (WORSE, BETTER):
             return f"{word} after {count}: {sum_}" + (f"; {each}" if each else "; no single deploy is to blame: each step is too small to be told alone")
@@ -260,7 +260,7 @@ class Ledger:
 
 def _best(row: Mapping[str, Any]) -> str:
     metric = next(m for m in METRICS if m in row and row[m]["result"] in (WORSE, BETTER))
-    return f"{'typical duration' if metric == 'typical' else metric} {row[metric]['shift']['value']:+.0%}"
+    return f"{'typical duration' if metric == 'typical' else metric} {signed(row[metric]['shift']['value'])}"
 
 
 def _step(lengths: Sequence[float]) -> int:

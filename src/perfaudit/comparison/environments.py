@@ -28,6 +28,8 @@ RECENT = 10
 LEAST_CLASS = 5
 #: With more than this share of A's requests at a concurrency that B never saw, the component cannot be told.
 UNSEEN = 0.2
+#: A component below this share of the difference is left out of the sentence; the table has it.
+SAID = 0.05
 #: Up to this many requests of an environment are read; whole minutes are left out evenly beyond.
 MOST = 300_000
 #: Blocks of time and how often they are drawn again for the intervals (block bootstrap, Carlstein 1986; Efron & Tibshirani 1993 for the number of draws).
@@ -201,7 +203,7 @@ def _basis(name: str, split: Split, volume: Volume | None) -> str:
     if name == "traffic mix":
         return "A's own durations per route, at B's shares of requests"
     if name == "concurrency":
-        seen = f"({split.unseen:.0%} of A's requests at one that B never saw)"
+        seen = f"({split.unseen * 100:.0f} % of A's requests at one that B never saw)"
         if split.by_arrivals:
             return f"B's own durations per route by the arrivals of the {RECENT} s before, at A's load {seen}"
         return f"B's own durations per route by requests in flight at arrival, at A's concurrency {seen}; B never had A's arrival rate. Where slow requests fill the queue, their slowness is in it"
@@ -214,7 +216,7 @@ def _basis(name: str, split: Split, volume: Volume | None) -> str:
 
 def _missing(name: str, split: Split, settings: Sequence[str], q: float | None) -> str:
     if name == "concurrency":
-        return f"B never ran at A's concurrency for {split.unseen:.0%} of A's requests"
+        return f"B never ran at A's concurrency for {split.unseen * 100:.0f} % of A's requests"
     if name == "configuration":
         return "differs: " + "; ".join(settings) if settings else "no configuration is recorded"
     if name == "data volume" and q is not None:
@@ -247,5 +249,5 @@ def sentence(added: dict[str, Any], names: tuple[str, str]) -> str:
     """``mean 50 ms in staging, 120 ms in production: concurrency +40 ms, …``."""
     mean = added["difference"]["mean"]
     parts = sorted((c for c in added["components"] if "difference" in c), key=lambda c: -abs(c["difference"]["value"]))
-    said = ", ".join(f"{c['component']} {c['difference']['value']:+.3g} ms" for c in parts if abs(c["difference"]["value"]) >= 0.01 * abs(mean["difference"]["value"]))
+    said = ", ".join(f"{c['component']} {'−' if c['difference']['value'] < 0 else '+'}{abs(c['difference']['value']):.3g} ms" for c in parts if abs(c["difference"]["value"]) >= SAID * abs(mean["difference"]["value"]))
     return f"a request takes {mean['a']['value']:.3g} ms on average in {names[0]}, {mean['b']['value']:.3g} ms in {names[1]}: {said or 'no difference to split'}"

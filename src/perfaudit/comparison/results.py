@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfaudit.comparison.compare import signed
 from perfaudit.comparison.decide import ALPHA, adjusted, undecide
 from perfaudit.comparison.load import LIKE
 from perfaudit.comparison.shift import BETTER, OPEN, SAME, WORSE, Least
@@ -193,7 +194,7 @@ def _route(key: tuple[str, str], one: Mapping[str, Any], two: Mapping[str, Any],
     reason = "the result keeps no series of this route: shown, not tested" if test is None else "p95 per interval" + (f": {test.reason}" if test.reason else "")
     if result in (WORSE, BETTER):
         x, y = (r["duration_ms"]["p95"]["value"] for r in (one, two))
-        reason = f"p95 {x:,.3g} ms → {y:,.3g} ms ({y / x - 1:+.0%})"
+        reason = f"p95 {x:,.3g} ms → {y:,.3g} ms ({signed(y / x - 1)})"
     out: dict[str, Any] = {
         "method": key[0], "route": key[1], "result": result, "reason": reason, "requests": {"a": one["count"], "b": two["count"]},
         "weights": {"a": one["count"] / max(1, counts[0]), "b": two["count"] / max(1, counts[1])},

@@ -55,6 +55,9 @@ def forest(rows: Sequence[Row], least: float, *, title: str, desc: str) -> str:
 
 
 def _ticks(edge: float) -> list[float]:
-    up = [t for t in (1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0) if t <= edge]
-    chosen = up[-1:] if len(up) < 2 else up[:: max(1, len(up) // 3)]
+    """1 and round ratios on both sides, far enough apart for their labels: a fifth of half the axis."""
+    chosen: list[float] = []
+    for tick in (100.0, 50.0, 20.0, 10.0, 5.0, 3.0, 2.0, 1.5, 1.2, 1.1):
+        if tick <= edge and math.log(tick) >= 0.2 * math.log(edge) and (not chosen or math.log(chosen[-1] / tick) >= 0.2 * math.log(edge)):
+            chosen.append(tick)
     return sorted({1.0, *chosen, *(1 / t for t in chosen)})

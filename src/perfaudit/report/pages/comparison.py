@@ -99,15 +99,11 @@ def _share(weight: float | None) -> str:
 
 
 def _percentiles(part: Row) -> Table:
-    body = []
-    for r in part.get("routes", []):
-        cells: list[Cell] = [name(r)]
-        for metric in ("p50", "p95", "p99", "errors"):
-            row = r.get(metric) or {}
-            cells += [row.get("a"), row.get("b")]
-        if any(c is not None for c in cells[1:]):
-            body.append(tuple(cells))
-    return Table("Percentiles and errors", ("Route", "p50 A", "p50 B", "p95 A", "p95 B", "p99 A", "p99 B", "Errors A", "Errors B"), body)
+    routes = part.get("routes", [])
+    failed = any(text.value_of(row.get(arm)) for r in routes if (row := r.get("errors")) for arm in ("a", "b"))
+    columns = [(m, label) for m, label in (("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("errors", "Errors")) if any(r.get(m) for r in routes) and (m != "errors" or failed)]
+    body = [(name(r), *((r.get(m) or {}).get(arm) for m, _ in columns for arm in ("a", "b"))) for r in routes]
+    return Table("Percentiles and errors" if failed else "Percentiles", ("Route", *(f"{label} {arm}" for _, label in columns for arm in "AB")), body if columns else [], "" if failed else "No request failed in either arm.")
 
 
 def _total(part: Row) -> Table:

@@ -17,7 +17,7 @@ import perfaudit
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 #: Hosts that text of ours may name.
-KNOWN_HOSTS = re.compile(r"(.*\.)?example(\.com|\.org)?|[a-z]{1,4}|evil|db|localhost|127\.0\.0\.1|10\.0\.0\.1|json-schema\.org|www\.apache\.org|www\.w3\.org|github\.com")
+KNOWN_HOSTS = re.compile(r"(.*\.)?example(\.com|\.org)?|[a-z]{1,4}|evil|db|localhost|127\.0\.0\.1|10\.0\.0\.1|json-schema\.org|www\.apache\.org|www\.w3\.org|github\.com|sre\.google")
 
 
 def tracked() -> list[Path]:

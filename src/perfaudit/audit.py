@@ -78,9 +78,9 @@ class Audit:
         tiers = tiering.find(self.evidence)
         found, cube, stream = self._windows(tiers, assumptions)
         requests = None
-        if stream is not None:
+        if stream is not None and cube is not None:
             self._step("baseline")
-            requests = Requests(stream, tiers.condition, found)
+            requests = Requests(stream, tiers.condition, found, cube)
         return Prepared(tiers, found, cube, requests, accounts.build(self.evidence, tiers, found, requests, cube), [*assumptions, *found.notes, *self._assumed(tiers)], stream)
 
     def run(self) -> dict[str, Any]:

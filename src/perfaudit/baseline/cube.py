@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,11 @@ class Cube:
     whole: Any
     values: Any
     fine: Any
+
+    @cached_property
+    def place(self) -> dict[Key, int]:
+        """Where each route stands among ``keys``."""
+        return {key: k for k, key in enumerate(self.keys)}
 
     @property
     def bins(self) -> Any:

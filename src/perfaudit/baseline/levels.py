@@ -85,14 +85,14 @@ def _scores(count: Any) -> Any:
     return np.log(middle / (1 - middle)) / 1.702
 
 
-def design_effect(cube: Cube, k: int, window: Window, q: float) -> tuple[float, int]:
-    """How many times fewer independent requests route ``k`` counts for its ``q``-quantile than it has, and how many it has.
+def design_effect(cube: Cube, k: int | None, window: Window, q: float) -> tuple[float, int]:
+    """How many times fewer independent requests route ``k`` (None: all) counts for its ``q``-quantile than it has, and how many it has.
 
     The slow ones come in clumps: the long-run variance of the number beyond the quantile per bin, over what independence would give.
     At least 1; 1 where the stretch has too few bins (20) to tell.
     """
     at = inside(cube, window)
-    hist = cube.hist[k][at]
+    hist = cube.whole[at] if k is None else cube.hist[k][at]
     total = hist.sum(axis=0, dtype=np.int64)
     n = int(total.sum())
     if n < 20 or len(at) < 20:

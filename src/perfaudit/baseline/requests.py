@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from perfaudit.baseline.cube import Cube
+from perfaudit.baseline.levels import design_effect
 from perfaudit.baseline.stream import Key, Stream, Total
 from perfaudit.evidence.store import quote, within
 from perfaudit.model import Measurement, Window, Windows
@@ -21,6 +23,8 @@ MOST_ROUTES = 200
 FEW, RARE = 20, 0.0005
 OTHER = "other"
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+#: Fewer values than this have no two-sided bound for p95: nothing to widen.
+LEAST = 72
 ZONES = ("affected", "reference", "rest")
 
 
@@ -94,8 +98,10 @@ class RouteRow:
 class Requests:
     """The outermost tier's requests of an audit: per-route rows, totals, and the query that gives each number again."""
 
-    def __init__(self, stream: Stream, condition: str, windows: Windows) -> None:
+    def __init__(self, stream: Stream, condition: str, windows: Windows, cube: Cube) -> None:
         self.windows = windows
+        self._cube = cube
+        self._effects: dict[tuple[Key | None, str, float], float] = {}
         self.condition = condition
         self.routes = _read(stream, windows)
         self.total = _merge(self.routes, "", "")
@@ -111,9 +117,23 @@ class Requests:
         """A percentile in ms with its interval; None when no durations were logged."""
         if not part.durations.n:
             return None
-        value, low, high = part.durations.percentile(q)
+        n = part.durations.n
+        effective = n / self._effect(zone, route, min(q, 0.99), n)
+        value, low, high = part.durations.percentile(q, effective=effective)
         exact = "order statistics" if self.total.all.count <= EXACT else "order statistics on 13-bit durations (± 0.012 %)"
-        return Measurement(value / 1e3, "ms", (None if low is None else low / 1e3, None if high is None else high / 1e3), n=part.durations.n, method=exact, query=self.query(q, zone, route))
+        if effective < 0.99 * n:
+            exact += f", {n:,} requests in clumps worth {effective:,.0f} independent ones"
+        return Measurement(value / 1e3, "ms", (None if low is None else low / 1e3, None if high is None else high / 1e3), n=n, method=exact, query=self.query(q, zone, route))
+
+    def _effect(self, zone: str, route: Key | None, q: float, n: int) -> float:
+        """How many times fewer independent requests there are; 1 where too few to tell, or where the stretch holds a change, which is no clump."""
+        window = {"affected": self.windows.affected, "reference": self.windows.reference}.get(zone, self.windows.whole if self.windows.source in ("none", "baseline") else None)
+        k = None if route is None else self._cube.place.get(route, -1)
+        if window is None or n < LEAST or k == -1:
+            return 1.0
+        if (route, zone, q) not in self._effects:
+            self._effects[route, zone, q] = design_effect(self._cube, k, window, q)[0]
+        return self._effects[route, zone, q]
 
 
 def error_measurement(part: Slice) -> Measurement:

@@ -42,7 +42,10 @@ EDGE = 0.03
 
 @dataclass(frozen=True)
 class Departure:
-    """A stretch of one route that lies above its calm level; ``first``: it begins with the recording and ends before it."""
+    """A stretch of one route that lies above its calm level; ``first``: it begins with the recording and ends before it.
+
+    ``began``: the interval in which it begins, as the series tells it; the step of the bins is not in it.
+    """
 
     route: str
     method: str
@@ -52,6 +55,7 @@ class Departure:
     added_errors: float
     step: int
     first: bool
+    began: tuple[int, int]
 
 
 def find(cube: Cube, whole: Window, *, baseline: Window | None = None, given: Window | None = None) -> Windows:
@@ -74,7 +78,8 @@ def find(cube: Cube, whole: Window, *, baseline: Window | None = None, given: Wi
     reference = baseline or _without(_clip(first.calm, whole) or _rest(whole, affected), [*cube.gaps(), affected])
     inside = affected.start > whole.start + max(2 * first.step * 1_000_000, EDGE * (whole.end - whole.start))
     margin = (2 * first.step + CLOCK) * 1_000_000
-    onset = (affected.start, affected.start - margin, affected.start + margin) if inside else None
+    began = next((d.began for d in [first, *real] if d.window.start == affected.start), (affected.start, affected.start))
+    onset = (affected.start, min(affected.start - margin, began[0]), max(affected.start + margin, began[1])) if inside else None
     return Windows(whole, affected, reference, "baseline" if baseline else "found", onset, notes, searched)
 
 
@@ -184,15 +189,15 @@ def _search(method: str, route: str, hist: Any, errors: Any, values: Any, grid: 
     series = (level, np.bincount(bins.of, bins.n * (bins.value > p90), k) / bins.count, bins.errors / bins.count)
     slow = _slow_share(bins, level)
     searched = [(v, changes(v)) for v in series if float(np.ptp(v)) > 0]
-    candidates = [(v, found.starts) for v, found in searched]
-    candidates.append((slow, _episode(slow)))
+    candidates = [(v, found.starts, {p.at: (p.low, p.high) for p in found.points}) for v, found in searched]
+    candidates.append((slow, _episode(slow), {}))
     baseline = (values, other, int(errors[grid.bins :].sum())) if has_baseline else None
     best: list[Departure] = []
-    for v, starts in candidates:
+    for v, starts, places in candidates:
         if len(starts) > 1 or baseline is not None:
-            best = max(best, _departing(method, route, bins, starts, baseline, grid, v), key=lambda ds: sum(d.added_seconds + d.added_errors for d in ds))
+            best = max(best, _departing(method, route, bins, starts, baseline, grid, v, places), key=lambda ds: sum(d.added_seconds + d.added_errors for d in ds))
     if not best and baseline is None and trend(level) >= DRIFT:  # no step, but a slope: the last two thirds against the first
-        best = _departing(method, route, bins, [0, k // 3], None, grid, level)
+        best = _departing(method, route, bins, [0, k // 3], None, grid, level, {})
     return best
 
 
@@ -226,7 +231,7 @@ def practical(q: float, now: float, before: float) -> bool:
     return (now >= FACTOR[q] * before and longer >= LEAST_US[q]) or (now >= MUCH * before and longer >= FLOOR_US)
 
 
-def _departing(method: str, route: str, bins: _Bins, starts: list[int], baseline: Any, grid: Grid, series: Any) -> list[Departure]:
+def _departing(method: str, route: str, bins: _Bins, starts: list[int], baseline: Any, grid: Grid, series: Any, places: dict[int, tuple[int, int]]) -> list[Departure]:
     ends = [*starts[1:], len(bins.first)]
     parts = [(a, b, (bins.of >= a) & (bins.of < b)) for a, b in zip(starts, ends, strict=True)]
     calm_at = None
@@ -257,8 +262,12 @@ def _departing(method: str, route: str, bins: _Bins, starts: list[int], baseline
     step = max(1, round(float(np.median(bins.last - bins.first + 1)))) * grid.step
     calm_window = None if calm_at is None else grid.window(int(bins.first[starts[calm_at]]), int(bins.last[ends[calm_at] - 1]))
     whole = len(bins.first)
+
+    def at(i: int) -> int:
+        return grid.window(int(bins.first[i]), int(bins.first[i])).start
+
     return [
-        Departure(route, method, grid.window(int(bins.first[a]), int(bins.last[b - 1])), calm_window, seconds, errors, step, first=a == 0 and b <= whole / 4)
+        Departure(route, method, grid.window(int(bins.first[a]), int(bins.last[b - 1])), calm_window, seconds, errors, step, a == 0 and b <= whole / 4, (at(places.get(a, (a, a))[0]), at(places.get(a, (a, a))[1])))
         for a, b, seconds, errors in runs
     ]
 

@@ -52,11 +52,12 @@ class Distribution:
         """The value of 1-based ``rank``."""
         return float(self.values[int(np.searchsorted(self._ranks, rank, side="left"))])
 
-    def percentile(self, q: float, level: float = 0.95) -> Interval:
-        """The ``q``-quantile (0 < q ≤ 1) with its two-sided order-statistic interval. Raises ``ValueError`` when empty."""
+    def percentile(self, q: float, level: float = 0.95, effective: float | None = None) -> Interval:
+        """The ``q``-quantile (0 < q ≤ 1) with its two-sided order-statistic interval, for as many ``effective`` values as are told
+        (default: all are independent). Raises ``ValueError`` when empty."""
         if self.n == 0:
             raise ValueError("no values")
-        low, high = rank_bounds(self.n, q, level)
+        low, high = scaled_bounds(self.n, self.n if effective is None else effective, q, level)
         value = self.at_rank(max(1, math.ceil(q * self.n - 1e-9)))
         return Interval(value, None if low is None else self.at_rank(low), None if high is None else self.at_rank(high))
 
@@ -107,12 +108,18 @@ def percentile_interval(x: Any, q: float, level: float = 0.95) -> Interval:
     ordered = np.sort(values)
     value = float(ordered[max(1, math.ceil(q * n - 1e-9)) - 1])
     reaches = values >= value  # with ties nothing may lie above
-    effective = math.floor(effective_size(values > value if reaches.all() else reaches) + 1e-9)
-    low, high = rank_bounds(effective, q, level)
-    times = n / max(1, effective)
+    low, high = scaled_bounds(n, effective_size(values > value if reaches.all() else reaches), q, level)
+    return Interval(value, None if low is None else float(ordered[low - 1]), None if high is None else float(ordered[high - 1]))
+
+
+def scaled_bounds(n: int, effective: float, q: float, level: float = 0.95) -> tuple[int | None, int | None]:
+    """1-based ranks among ``n`` values that are worth ``effective`` independent ones: :func:`rank_bounds` of those, as shares of n."""
+    worth = min(n, math.floor(effective + 1e-9))
+    low, high = rank_bounds(worth, q, level)
+    times = n / max(1, worth)
     first = None if low is None else max(1, math.floor((low - 1) * times) + 1)
     last = None if high is None else math.ceil((high - 1) * times) + 1
-    return Interval(value, None if first is None else float(ordered[first - 1]), None if last is None or last > n else float(ordered[last - 1]))
+    return first, None if last is None or last > n else last
 
 
 @lru_cache(maxsize=4096)

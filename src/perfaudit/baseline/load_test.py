@@ -115,6 +115,12 @@ def find(bundle: Bundle) -> LoadTests | None:
     return LoadTests(judged) if judged else None
 
 
+def trusted(bundle: Bundle, where: str = "") -> tuple[Evidence, list[str]]:
+    """The evidence of ``bundle`` without the requests of load tests that are not trusted, and what was left out, in words."""
+    found = find(bundle)
+    return Evidence(bundle, where=narrowed(where, [found] if found else [])), found.notes() if found else []
+
+
 def _json(judged: Judged) -> dict[str, Any]:
     run = judged.run
     out: dict[str, Any] = {

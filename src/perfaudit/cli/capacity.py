@@ -137,12 +137,13 @@ def _studied(request: Request, own: Bundle, charged: Bundle, wanted: Objective |
     from dataclasses import replace
 
     from perfaudit.audit import Audit
+    from perfaudit.baseline import load_test
     from perfaudit.capacity import study, unit_cost
     from perfaudit.config import instant
     from perfaudit.evidence.store import Evidence
     from perfaudit.model import Window
 
-    evidence = Evidence(own, where=request.where)
+    evidence, _ = load_test.trusted(own, request.where)  # what was left out is among the assumptions of the audit
     audited = Audit(own, replace(request, objectives=())).run()
     spans = {k: audited["window"][k] for k in ("start", "end")}
     window = Window(request.since or instant(spans["start"]), request.until or instant(spans["end"]))

@@ -109,9 +109,9 @@ def _least(text: str) -> Least:
 
 def _run(settings: Settings, paths: tuple[str, ...], asked: Asked, split: int | None, temporary: Path) -> dict[str, Any]:
     from perfaudit.audit import opened
+    from perfaudit.baseline import load_test
     from perfaudit.comparison import deploys, results, run
     from perfaudit.config import load
-    from perfaudit.evidence.store import Evidence
 
     stored = [results.load(p) if p.endswith(".json") else None for p in paths]
     options = _options.reading(settings, load(Path.cwd()), everything=True)
@@ -129,7 +129,12 @@ def _run(settings: Settings, paths: tuple[str, ...], asked: Asked, split: int | 
 
         both = [s or (Audit(b, Request(name=n, where=settings.where)).run() if b else {}) for s, b, n in zip(stored, bundles, names, strict=True)]
         return _result(known, names, results.part(both, names, asked), results.window(both))
-    evidence = [Evidence(b, where=settings.where) for b in known]
+    evidence = []
+    for bundle in known:
+        trusted, left_out = load_test.trusted(bundle, settings.where)
+        evidence.append(trusted)
+        for text in left_out:
+            _options.note(shown(text))
     if asked.kind == "deploys":
         sources = [run.arm(n, e, asked) for n, e in zip(names, evidence, strict=True)]
         return _result(known, names, deploys.compare(sources, asked), run.window(sources))

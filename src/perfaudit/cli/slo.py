@@ -131,12 +131,13 @@ def _bundle(settings: Settings, paths: tuple[str, ...], home: Path | None, confi
 
 
 def _result(settings: Settings, bundle: Bundle | None, slos: list[Slo], notes: list[str], since: int | None, until: int | None) -> dict[str, Any]:
-    from perfaudit.evidence.store import Evidence
+    from perfaudit.baseline import load_test
     from perfaudit.report import result as report
     from perfaudit.slo import run
 
-    counting = run.counter(Evidence(bundle, where=settings.where), since, until) if bundle is not None else None
-    part = run.part(slos, counting, notes)
+    evidence, left_out = load_test.trusted(bundle, settings.where) if bundle is not None else (None, [])
+    counting = run.counter(evidence, since, until) if evidence is not None else None
+    part = run.part(slos, counting, [*left_out, *notes])
     assumed = ["before the recording, the same load without errors is assumed: an alert may have fired earlier than told"] if counting else []
     out: dict[str, Any] = {"schema_version": report.SCHEMA_VERSION, "audit": report.audit_part("objectives", "Were the promises kept, and who would have been told when?", assumed, {})}
     if bundle is not None:

@@ -156,7 +156,7 @@ def _asked(shifts: Iterable[Shift]) -> list[str]:
 
 def part(compared: Compared, kind: str, only: Mapping[str, Iterable[Key]], notes: Sequence[str] = ()) -> dict[str, Any]:
     """``comparison`` of the result, without what environments and deploys add."""
-    load = loads.compare(compared)
+    load = loads.compare(compared.a, compared.b)
     out: dict[str, Any] = {
         "as": kind,
         "result": compared.result,

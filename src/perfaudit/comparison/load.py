@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from perfaudit.comparison.arms import Arm
 from perfaudit.model import Measurement
-
-if TYPE_CHECKING:
-    from perfaudit.comparison.compare import Compared
 
 #: Arrival rates this many times apart are another load. At a utilisation of 0.8, 10 % more arrivals double the queue's share of an M/M/1 response
 #: time; at 0.5 they add a tenth: below that, load explains no more than a small difference.
 LIKE = 1.1
 
 
-def compare(compared: Compared) -> dict[str, Any]:
+def compare(a: Arm, b: Arm) -> dict[str, Any]:
     """``load``: arrivals per second of both arms, their ratio with its interval, and whether that is like for like."""
-    a, b = compared.a, compared.b
     na, nb = (sum(p.requests for p in arm.parts.values()) for arm in (a, b))
     rates = [n / arm.window.seconds for n, arm in ((na, a), (nb, b))]
     if min(rates) <= 0:

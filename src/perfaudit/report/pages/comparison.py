@@ -25,7 +25,7 @@ def page(result: Mapping[str, Any]) -> Page | None:
     kind = part["as"]
     return Page(
         "comparison", TITLES.get(kind, "Comparison"), QUESTIONS.get(kind, "Is B worse than A?"), sentence(part["summary"]), TONES.get(part["result"], "open"),
-        tuple(_facts(part)), tuple(_charts(part)), tuple(t for t in (_routes(part), _percentiles(part), _total(part), _alone(part)) if t.rows), tuple(_notes(part)),
+        tuple(_facts(part)), tuple(_charts(part)), tuple(t for t in (_routes(part), _why(part), _percentiles(part), _total(part), _alone(part)) if t.rows), tuple(_notes(part)),
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def signed(value: float) -> str:
 
 def _charts(part: Row) -> list[Chart]:
     rows = []
-    for route in part.get("routes", [])[:MOST_ROWS]:
+    for route in _sorted(part)[:MOST_ROWS]:
         for metric in ("typical", "p95"):
             shift = (route.get(metric) or {}).get("shift")
             if shift and shift.get("value") is not None and shift["value"] > -1:
@@ -84,14 +84,27 @@ def _charts(part: Row) -> list[Chart]:
     return [Chart("B over A, route by route", _shift_chart.forest(rows, part["least"]["share"], title="B over A, route by route", desc=said), said + ".")]
 
 
+#: The order in which a person wants to hear of routes.
+ORDER = ("worse", "better", "inconclusive", "no practical difference")
+
+
+def _sorted(part: Row) -> list[Row]:
+    return sorted(part.get("routes", []), key=lambda r: ORDER.index(r["result"]) if r["result"] in ORDER else len(ORDER))
+
+
 def _routes(part: Row) -> Table:
-    body = []
-    for r in part.get("routes", []):
-        weights = r.get("weights", {})
-        body.append((name(r), r["result"], r["reason"], change((r.get("typical") or {}).get("shift")), change((r.get("p95") or {}).get("shift")), _share(weights.get("a")), _share(weights.get("b"))))
+    body = [(name(r), r["result"], change((r.get("typical") or {}).get("shift")), change((r.get("p95") or {}).get("shift"))) for r in _sorted(part)]
     tested = part.get("error_rate", {})
-    note = f"Shares are of the requests on common routes. {tested['questions']} questions were asked together ({tested['method']}): if nothing had changed, one would be answered with better or worse in at most {text.percent(tested['alpha'])} of comparisons." if tested else ""
-    return Table("Routes", ("Route", "Result", "Why", "Typical", "p95", "Share in A", "Share in B"), body, note)
+    note = f"{tested['questions']} questions were asked together ({tested['method']}): if nothing had changed, one would be answered with better or worse in at most {text.percent(tested['alpha'])} of comparisons." if tested else ""
+    return Table("Routes", ("Route", "Result", "Typical", "p95"), body, note)
+
+
+def _why(part: Row) -> Table:
+    body = []
+    for r in _sorted(part):
+        weights = r.get("weights", {})
+        body.append((name(r), _share(weights.get("a")), _share(weights.get("b")), r["reason"]))
+    return Table("Why, and how much of the traffic it is", ("Route", "Share in A", "Share in B", "Why"), body, "Shares are of the requests on common routes.")
 
 
 def _share(weight: float | None) -> str:
@@ -99,7 +112,7 @@ def _share(weight: float | None) -> str:
 
 
 def _percentiles(part: Row) -> Table:
-    routes = part.get("routes", [])
+    routes = _sorted(part)
     failed = any(text.value_of(row.get(arm)) for r in routes if (row := r.get("errors")) for arm in ("a", "b"))
     columns = [(m, label) for m, label in (("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("errors", "Errors")) if any(r.get(m) for r in routes) and (m != "errors" or failed)]
     body = [(name(r), *((r.get(m) or {}).get(arm) for m, _ in columns for arm in ("a", "b"))) for r in routes]

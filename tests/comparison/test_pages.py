@@ -30,7 +30,8 @@ def test_the_answer_is_the_summary_and_the_tone_the_result() -> None:
     (page,) = pages.of(result(shift=0.5))
     assert (page.key, page.tone) == ("comparison", "bad")
     assert page.answer.startswith("After is worse than before: GET /: typical duration")
-    routes, figures, total, alone = page.tables
+    routes, why, figures, total, alone = page.tables
+    assert routes.rows[0][1] == "worse" and why.rows[0][-1].startswith("typical duration")
     assert [row[1] for row in routes.rows if row[0] == "GET /"] == ["worse"]
     assert len(figures.rows) == 2
     assert {row[0] for row in total.rows} >= {"p95", "typical duration (geometric mean)"}

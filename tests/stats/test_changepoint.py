@@ -88,6 +88,17 @@ def test_a_season_is_taken_out_and_named_and_a_step_beside_it_stays():
         assert changes(x, periods=(144.0,)).season == pytest.approx(144, rel=0.03)
 
 
+def test_an_episode_within_a_known_cycle():
+    """Three days in half hours, and eleven hours in which it is slower."""
+    t = np.arange(144)
+    right = 0
+    for rng in rngs(8, 17):
+        found = changes(0.3 * rng.standard_normal(144) + np.sin(2 * np.pi * t / 48) + 2 * ((t >= 86) & (t < 108)), periods=(48.0,))
+        right += [round((c.at - a) / 3) for c, a in zip(found.points, (86, 108), strict=False)] == [0, 0] and len(found.points) == 2
+        assert found.season == 48
+    assert right >= 6
+
+
 def test_drift_spike_spread_and_step_are_told_apart():
     t = np.arange(200)
     for rng in rngs(5, 8):

@@ -15,7 +15,7 @@ import numpy as np
 
 from perfaudit.baseline.cube import REST, Cube, Grid
 from perfaudit.model import Window, Windows, iso
-from perfaudit.stats.changepoint import changes
+from perfaudit.stats.changepoint import Changes, changes
 from perfaudit.stats.scores import trend
 from perfaudit.stats.segmentation import DRIFT
 
@@ -36,6 +36,8 @@ RELEVANT = 0.01
 WARM_UP = 60
 #: Logs that write whole seconds place an arrival up to a second early.
 CLOCK = 1
+#: Cycles that people's work has, seconds: a day and a week. Others are found.
+CYCLES = (86_400.0, 604_800.0)
 #: A departure that begins within this share of the recording began before it, as far as can be told.
 EDGE = 0.03
 
@@ -188,16 +190,17 @@ def _search(method: str, route: str, hist: Any, errors: Any, values: Any, grid: 
     level = np.bincount(bins.of, bins.n * score[at], k) / bins.count
     series = (level, np.bincount(bins.of, bins.n * (bins.value > p90), k) / bins.count, bins.errors / bins.count)
     slow = _slow_share(bins, level)
-    searched = [(v, changes(v)) for v in series if float(np.ptp(v)) > 0]
-    candidates = [(v, found.starts, {p.at: (p.low, p.high) for p in found.points}) for v, found in searched]
-    candidates.append((slow, _episode(slow), {}))
+    seconds = float(np.median(bins.last - bins.first + 1)) * grid.step
+    searched = [(v, changes(v, periods=tuple(c / seconds for c in CYCLES))) for v in series if float(np.ptp(v)) > 0]
+    candidates = [(v, found.starts, found) for v, found in searched]
+    candidates.append((slow, _episode(slow), Changes()))
     baseline = (values, other, int(errors[grid.bins :].sum())) if has_baseline else None
     best: list[Departure] = []
-    for v, starts, places in candidates:
+    for v, starts, seen in candidates:
         if len(starts) > 1 or baseline is not None:
-            best = max(best, _departing(method, route, bins, starts, baseline, grid, v, places), key=lambda ds: sum(d.added_seconds + d.added_errors for d in ds))
+            best = max(best, _departing(method, route, bins, starts, baseline, grid, v, seen), key=lambda ds: sum(d.added_seconds + d.added_errors for d in ds))
     if not best and baseline is None and trend(level) >= DRIFT:  # no step, but a slope: the last two thirds against the first
-        best = _departing(method, route, bins, [0, k // 3], None, grid, level, {})
+        best = _departing(method, route, bins, [0, k // 3], None, grid, level, Changes())
     return best
 
 
@@ -231,13 +234,15 @@ def practical(q: float, now: float, before: float) -> bool:
     return (now >= FACTOR[q] * before and longer >= LEAST_US[q]) or (now >= MUCH * before and longer >= FLOOR_US)
 
 
-def _departing(method: str, route: str, bins: _Bins, starts: list[int], baseline: Any, grid: Grid, series: Any, places: dict[int, tuple[int, int]]) -> list[Departure]:
+def _departing(method: str, route: str, bins: _Bins, starts: list[int], baseline: Any, grid: Grid, series: Any, seen: Changes) -> list[Departure]:
     ends = [*starts[1:], len(bins.first)]
     parts = [(a, b, (bins.of >= a) & (bins.of < b)) for a, b in zip(starts, ends, strict=True)]
     calm_at = None
     if baseline is None:
         level = [float(np.average(series[a:b], weights=bins.count[a:b])) for a, b, _ in parts]
-        long_enough = [i for i, (a, b, _) in enumerate(parts) if b - a >= max(3, len(bins.first) // 10)] or list(range(len(starts)))
+        lengths = [b - a for a, b, _ in parts]
+        least = max(3, len(bins.first) // 10, min(seen.season or 0, max(lengths)))  # a whole cycle where there is one: a night is no reference for a day
+        long_enough = [i for i, n in enumerate(lengths) if n >= least] or list(range(len(starts)))
         calm_at = min(long_enough, key=lambda i: level[i])
         a, b, mine = parts[calm_at]
         baseline = (bins.value[mine], bins.n[mine], bins.errors[a:b].sum())
@@ -262,6 +267,8 @@ def _departing(method: str, route: str, bins: _Bins, starts: list[int], baseline
     step = max(1, round(float(np.median(bins.last - bins.first + 1)))) * grid.step
     calm_window = None if calm_at is None else grid.window(int(bins.first[starts[calm_at]]), int(bins.last[ends[calm_at] - 1]))
     whole = len(bins.first)
+
+    places = {p.at: (p.low, p.high) for p in seen.points}
 
     def at(i: int) -> int:
         return grid.window(int(bins.first[i]), int(bins.first[i])).start

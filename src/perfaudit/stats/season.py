@@ -53,25 +53,25 @@ def candidates(x: Any, periods: tuple[float, ...] = ()) -> list[float]:
     return list(dict.fromkeys([*given, *strongest]))
 
 
-def fitted(x: Any, period: float, weights: Any = None) -> Season:
-    """The cycle of ``period`` points (refined where it is a found line) in a series, shape (n,): harmonics by weighted least squares, their number by BIC."""
+def fitted(x: Any, period: float, *, refine: bool = True) -> Season:
+    """The cycle of ``period`` points in a series, shape (n,): harmonics by least squares, their number by BIC. ``refine``: the period is only near."""
     x = np.asarray(x, np.float64)
     n = len(x)
-    scale = np.sqrt(np.ones(n) if weights is None else np.asarray(weights, np.float64))
-    near = period * (1 + np.linspace(-0.5, 0.5, 21) * min(0.5, period / n))
-    best = min((_harmonic(x, scale, p, 1) for p in near if n / p >= CYCLES * 0.98), key=lambda fit: fit[0], default=None)
-    period = best[2] if best else period
-    fits = [_harmonic(x, scale, period, h) for h in range(1, min(HARMONICS, int(period // 2)) + 1)]
+    if refine:
+        near = period * (1 + np.linspace(-0.5, 0.5, 21) * min(0.5, period / n))
+        best = min((_harmonic(x, p, 1) for p in near if n / p >= CYCLES * 0.98), key=lambda fit: fit[0], default=None)
+        period = best[2] if best else period
+    fits = [_harmonic(x, period, h) for h in range(1, min(HARMONICS, int(period // 2)) + 1)]
     _, shape, period, used = min(fits, key=lambda fit: fit[0])
     return Season(period, shape - shape.mean(), 2 * used + 1)
 
 
-def _harmonic(x: Any, scale: Any, period: float, harmonics: int) -> tuple[float, Any, float, int]:
+def _harmonic(x: Any, period: float, harmonics: int) -> tuple[float, Any, float, int]:
     """``(BIC, shape, period, harmonics)`` of the fit with a mean and so many harmonics."""
     n = len(x)
     angle = 2 * np.pi * np.arange(n)[:, None] * np.arange(1, harmonics + 1)[None, :] / period
     design = np.hstack([np.ones((n, 1)), np.cos(angle), np.sin(angle)])
-    solved = np.linalg.lstsq(design * scale[:, None], x * scale, rcond=None)[0]
+    solved = np.linalg.lstsq(design, x, rcond=None)[0]
     shape = design @ solved
-    left = float(np.mean(((x - shape) * scale) ** 2))
+    left = float(np.mean((x - shape) ** 2))
     return n * math.log(max(left, 1e-300)) + 2 * harmonics * math.log(n), shape, period, harmonics

@@ -34,6 +34,8 @@ WANDERS, MEMORY_EXPONENT, REFUTED = 4.1, 0.2, 3.0
 DRIFT = 4.0
 #: A drift has to beat each step beyond the first by this many ln n: a staircase of releases is itself almost a drift.
 DRIFT_MARGIN = 1.5
+#: A cycle and steps are fitted in turn at most this often.
+ROUNDS = 4
 #: Most steps, fewest points for each, and the shortest segment as a share of the series: shorter ones are spikes or episodes.
 MOST_STEPS, POINTS_PER_STEP, SHORTEST, LEAST_POINTS = 8, 25, 1 / 25, 3
 #: A series shorter than this is too short for orders, waves and memory: there one autoregressive coefficient, corrected for its bias, and this many ln n · LRV a step
@@ -66,10 +68,7 @@ def search(x: Series, periods: tuple[float, ...]) -> Found:
     cuts, steps_cost = _choose(x, flat)
     cycle = None
     for period in seasons.candidates(x - _levels(x, flat, cuts), periods):
-        candidate = seasons.fitted(x - _levels(x, flat, cuts), period)
-        rest = x - candidate.shape
-        other, cost = _choose(rest, flat)
-        cost += candidate.parameters * math.log(n)
+        candidate, other, cost = _with_cycle(x, flat, cuts, period, refine=period not in periods)
         if cost < steps_cost:
             cuts, steps_cost, cycle = other, cost, candidate
     if cycle is not None:
@@ -136,6 +135,21 @@ def _first_order(x: Series, lost: int) -> float:
     phi = min(max(phi + lost * (1 + 3 * max(phi, 0.0)) / n, 0.0), 0.95)
     innovation = x[1:] - phi * x[:-1]
     return float(innovation @ innovation) / max(1, n - 1 - lost) / (1 - phi) ** 2
+
+
+def _with_cycle(x: Series, flat: Series, cuts: list[int], period: float, *, refine: bool) -> tuple[seasons.Season, list[int], float]:
+    """A cycle and steps together, each fitted to what the other leaves until the steps stay where they are: ``(cycle, cuts, criterion)``."""
+    best: tuple[seasons.Season, list[int], float] | None = None
+    seen: list[list[int]] = []
+    while cuts not in seen and len(seen) < ROUNDS:
+        seen.append(cuts)
+        cycle = seasons.fitted(x - _levels(x, flat, cuts), period, refine=refine)
+        cuts, cost = _choose(x - cycle.shape, flat)
+        cost += cycle.parameters * math.log(len(x))
+        if best is None or cost < best[2]:
+            best = (cycle, cuts, cost)
+    assert best is not None
+    return best
 
 
 def _choose(x: Series, w: Series) -> tuple[list[int], float]:

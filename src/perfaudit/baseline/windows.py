@@ -7,7 +7,7 @@ practical amount, from its calm level. When nothing departs, the whole recording
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -16,8 +16,6 @@ import numpy as np
 from perfaudit.baseline.cube import REST, Cube, Grid
 from perfaudit.model import Window, Windows, iso
 from perfaudit.stats.changepoint import Changes, changes
-from perfaudit.stats.scores import trend
-from perfaudit.stats.segmentation import DRIFT
 
 #: A bin holds this many requests on average at least, so that its mean rank is near normal (central limit).
 PER_BIN = 6
@@ -38,6 +36,8 @@ WARM_UP = 60
 CLOCK = 1
 #: Cycles that people's work has, seconds: a day and a week. Others are found.
 CYCLES = (86_400.0, 604_800.0)
+#: Parts into which a cycle is divided, and how often it must have been slow to be called recurring.
+PHASES, RECURS = 24, 3
 #: A departure that begins within this share of the recording began before it, as far as can be told.
 EDGE = 0.03
 
@@ -46,7 +46,8 @@ EDGE = 0.03
 class Departure:
     """A stretch of one route that lies above its calm level; ``first``: it begins with the recording and ends before it.
 
-    ``began``: the interval in which it begins, as the series tells it; the step of the bins is not in it.
+    ``began``: the interval in which it begins, as the series tells it; the step of the bins is not in it. ``every``: seconds after which it recurs,
+    0 where it does not.
     """
 
     route: str
@@ -58,6 +59,7 @@ class Departure:
     step: int
     first: bool
     began: tuple[int, int]
+    every: float = 0.0
 
 
 def find(cube: Cube, whole: Window, *, baseline: Window | None = None, given: Window | None = None) -> Windows:
@@ -72,6 +74,7 @@ def find(cube: Cube, whole: Window, *, baseline: Window | None = None, given: Wi
     warm = [] if baseline else _warm_up(departures, len(cube.keys) - 1)
     notes = tuple(f"{d.method} {d.route} was slower while the recording began (until {iso(d.window.end)}): read as warm-up" for d in warm)
     real = [d for d in departures if d not in warm]
+    notes += tuple(dict.fromkeys(f"{d.method} {d.route} is slow again and again, about every {d.every:.3g} s: one such stretch stands for all of them" for d in real if d.every))
     if not real:
         calm = Window(max(d.window.end for d in warm), whole.end) if warm else whole
         return Windows(whole, calm, baseline, "baseline" if baseline else "none", None, notes, searched)
@@ -199,9 +202,30 @@ def _search(method: str, route: str, hist: Any, errors: Any, values: Any, grid: 
     for v, starts, seen in candidates:
         if len(starts) > 1 or baseline is not None:
             best = max(best, _departing(method, route, bins, starts, baseline, grid, v, seen), key=lambda ds: sum(d.added_seconds + d.added_errors for d in ds))
-    if not best and baseline is None and trend(level) >= DRIFT:  # no step, but a slope: the last two thirds against the first
+    if not best and baseline is None and searched and (searched[0][1].drift or 0) > 0:  # no step, but a slope: the last two thirds against the first
         best = _departing(method, route, bins, [0, k // 3], None, grid, level, Changes())
+    if not best and baseline is None:
+        best = max((_recurring(method, route, bins, grid, v, found.season) for v, found in searched if found.season), key=len, default=[])
     return best
+
+
+def _recurring(method: str, route: str, bins: _Bins, grid: Grid, series: Any, period: float) -> list[Departure]:
+    """Stretches that a cycle makes slow, each against all that it leaves calm. A day and a week are how people live, not a fault."""
+    k = len(series)
+    seconds = float(np.median(bins.last - bins.first + 1)) * grid.step
+    if any(abs(period * seconds / c - 1) < 0.1 for c in CYCLES):
+        return []
+    phase = np.floor(np.arange(k) % period / period * min(int(period), PHASES)).astype(int)
+    profile = np.bincount(phase, series * bins.count) / np.maximum(np.bincount(phase, bins.count), 1)
+    high = profile[phase] > (profile.max() + profile.min()) / 2
+    starts = [0, *(int(i) + 1 for i in np.flatnonzero(high[1:] != high[:-1]))]
+    calm = ~high[bins.of]
+    if not calm.any() or len(starts) < 2 * RECURS:
+        return []
+    found = _departing(method, route, bins, starts, (bins.value[calm], bins.n[calm], bins.errors[~high].sum()), grid, series, Changes())
+    windows = [grid.window(int(bins.first[a]), int(bins.last[b - 1])) for a, b in zip(starts, [*starts[1:], k], strict=True)]
+    before = dict(zip((w.start for w in windows[1:]), windows, strict=False))
+    return [replace(d, calm=before.get(d.window.start), every=period * seconds) for d in found] if len(found) >= RECURS else []
 
 
 def _slow_share(bins: _Bins, level: Any) -> Any:

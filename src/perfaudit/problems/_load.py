@@ -27,6 +27,8 @@ SLOW = 0.9
 LEAST_CALM = 40
 
 
+#: A queue that makes requests half as slow again holds this many requests on average: M/M/1 with R = 1.5 S has ρ = 1/3, N = ρ R / S = 0.5; more servers, more.
+QUEUE = 0.5
 #: How many bins back a queue may remember a burst.
 MEMORY = (1, 2, 4, 8)
 
@@ -153,11 +155,24 @@ def flicker(picture: Load) -> float:
     return float(np.mean(np.diff(counts) ** 2)) / 2 / max(float(counts.mean()), 1e-9)
 
 
+def in_flight(picture: Load, at: Any) -> float:
+    """Mean requests in flight over the bins ``at`` (Little: request-seconds a second)."""
+    return float(picture.spent[at].sum()) / max(picture.step * int(np.count_nonzero(at)), 1e-9)
+
+
 def at_equal_load(picture: Load | None) -> float | None:
-    """Mean difference in the share of slow requests between affected and reference bins of the same load; None: no common load."""
+    """Mean difference in the share of slow requests between affected and calm bins of the same load; None: no common load.
+
+    Calm is the reference, or the reference and the rest of the recording: whichever shows the larger difference.
+    """
     if picture is None:
         return None
-    x, a, r = picture.lately, picture.zone == 0, picture.zone == 1
+    found = [g for calm in (picture.zone == 1, picture.zone != 0) if (g := _gap(picture, calm)) is not None]
+    return max(found, default=None)
+
+
+def _gap(picture: Load, r: Any) -> float | None:
+    x, a = picture.lately, picture.zone == 0
     if a.sum() < 5 or r.sum() < 5:
         return None
     low, high = x[a].min(), x[r].max()
@@ -171,3 +186,31 @@ def at_equal_load(picture: Load | None) -> float | None:
         if (near_a & at).sum() >= 2 and (near_r & at).sum() >= 2:
             gaps.append((float(picture.slow[near_a & at].mean() - picture.slow[near_r & at].mean()), int((near_a & at).sum())))
     return float(np.average([g for g, _ in gaps], weights=[n for _, n in gaps])) if gaps else None
+
+
+def contrast(picture: Load) -> tuple[float, float]:
+    """Share of slow requests in the busy and in the quiet third of the bins."""
+    x = picture.lately
+    low, high = np.quantile(x, [1 / 3, 2 / 3])
+    weight = picture.rate
+
+    def mean(at: Any) -> float:
+        return float(np.average(picture.slow[at], weights=weight[at])) if at.any() and weight[at].sum() else 0.0
+
+    return mean(x >= high), mean(x <= low)
+
+
+def owned(picture: Load) -> float:
+    """Seconds above what the quiet third costs a request, as a share of all request-seconds."""
+    quiet = picture.lately <= np.quantile(picture.lately, 1 / 3)
+    calm = picture.excess[quiet].sum() / max(picture.rate[quiet].sum(), 1e-9)
+    above = np.maximum(0.0, picture.excess - calm * picture.rate)[~quiet]
+    return float(above.sum()) / max(float(picture.spent.sum()), 1e-9)
+
+
+def slower_together(account: TimeAccount) -> float:
+    """Of the routes with enough requests in both windows, the share (by requests and by number) whose p50 or p95 rose by a quarter."""
+    busy = [r for r in account.routes if r.affected.durations.n >= 30 and r.reference.durations.n >= 30]
+    slower = [r for r in busy if any((r.affected.quantile(q) or 0) > 1.25 * (r.reference.quantile(q) or 0) + 500 for q in (0.5, 0.95))]
+    by_requests = sum(r.affected.count for r in slower) / max(1, sum(r.affected.count for r in busy))
+    return min(by_requests, len(slower) / max(1, len(busy)))

@@ -28,7 +28,7 @@ from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
-from perfaudit.problems._load import ACCESS_LOG, at_equal_load, bursts, load
+from perfaudit.problems._load import ACCESS_LOG, QUEUE, at_equal_load, bursts, in_flight, load, slower_together
 
 NEEDS = ("requests",)
 HELPS = ("metrics",)
@@ -65,6 +65,9 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     if slowed < RELEVANT and failed < RELEVANT:
         return Outcome.clear(f"load rose {ratio:.2f} times and requests did not get slower for it")
     picture = load(account)
+    held = in_flight(picture, picture.zone == 0) if picture is not None else None
+    if held is not None and held < QUEUE and slowed >= RELEVANT > failed:
+        return Outcome.clear(f"load rose {ratio:.2f} times, but only {held:.2g} requests are in flight: too few to wait for each other")
     tests = [Test("arrival rate, affected over reference", round(ratio, 3), f"≥ {RISE}", True, query=_rate_query(account))]
     alike = at_equal_load(picture)
     tests.append(Test("share of slow requests at equal load, affected minus reference", None if alike is None else round(alike, 3), f"≤ {ALIKE}", None if alike is None else alike <= ALIKE))
@@ -72,7 +75,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     tests.append(Test("CPU seconds per request, affected over reference", None if demand is None else round(demand, 3), f"≤ {DEMAND}", None if demand is None else demand <= DEMAND))
     mix = _mix(account)
     tests.append(Test("largest change of a route's share of the traffic", round(mix, 3), f"≤ {MIX}", mix <= MIX))
-    together = _together(account)
+    together = slower_together(account)
     tests.append(Test("share of the busy routes that got slower", round(together, 3), "≥ 50 %", together >= 0.5))
     runs = bursts(picture, (1 + ratio) / 2) if picture else 1
     tests.append(Test("separate bursts of load in the recording", runs, "≤ 2: a rise that lasts", runs <= 2))
@@ -145,14 +148,6 @@ def _mix(account: TimeAccount) -> float:
     if total is None or not total.reference.count or not total.affected.count:
         return 0.0
     return max((abs(r.affected.count / total.affected.count - r.reference.count / total.reference.count) for r in account.routes), default=0.0)
-
-
-def _together(account: TimeAccount) -> float:
-    """Of the routes with enough requests in both windows, the share (by requests and by number) whose p50 or p95 rose by a quarter."""
-    busy = [r for r in account.routes if r.affected.durations.n >= 30 and r.reference.durations.n >= 30]
-    slower = [r for r in busy if any((r.affected.quantile(q) or 0) > 1.25 * (r.reference.quantile(q) or 0) + 500 for q in (0.5, 0.95))]
-    by_requests = sum(r.affected.count for r in slower) / max(1, sum(r.affected.count for r in busy))
-    return min(by_requests, len(slower) / max(1, len(busy)))
 
 
 def _errors_first(account: TimeAccount) -> float:

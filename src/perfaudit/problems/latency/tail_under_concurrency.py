@@ -33,7 +33,7 @@ from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
-from perfaudit.problems._load import ACCESS_LOG, Load, at_equal_load, bursts, flicker, load
+from perfaudit.problems._load import ACCESS_LOG, QUEUE, at_equal_load, bursts, contrast, flicker, in_flight, load, owned
 
 NEEDS = ("requests",)
 HELPS = ()
@@ -67,13 +67,16 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         ratio = account.rate(windows.affected, total.affected.count) / max(account.rate(windows.reference, total.reference.count), 1e-9)
     runs = bursts(picture, 1.5)
     link = picture.link
-    busy, quiet = _contrast(picture)
-    contrast = busy / max(quiet, 0.02)
-    share = _owned(picture)
+    busy, quiet = contrast(picture)
+    times = busy / max(quiet, 0.02)
+    share = owned(picture)
     if link.r < STRONG or link.p > CHANCE:
         return Outcome.clear(f"slow requests do not follow the arrival rate (rank correlation {link.r:.2f}, p {link.p:.2g})")
-    if contrast < CONTRAST or share < RELEVANT:
+    if times < CONTRAST or share < RELEVANT:
         return Outcome.clear(f"busy seconds hold {busy:.1%} slow requests, quiet ones {quiet:.1%}: the tail hardly follows the load")
+    held = in_flight(picture, picture.lately >= np.quantile(picture.lately, 2 / 3))
+    if held < QUEUE:
+        return Outcome.clear(f"the busy third holds {held:.2g} requests in flight: too few for a queue, so something that goes with the load makes requests slow, not the load")
     uneven = flicker(picture)
     if uneven < BURSTY:
         return Outcome.clear(f"arrivals vary {uneven:.1f} times as much as random ones: no bursts, a queue at its load")
@@ -88,7 +91,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     route = _worst(account)
     tests = (
         Test("rank correlation of slow requests with the arrival rate", round(link.r, 3), f"≥ {STRONG}, p ≤ {CHANCE}", True),
-        Test("share of slow requests, busy over quiet third", round(contrast, 2), f"≥ {CONTRAST}", True),
+        Test("share of slow requests, busy over quiet third", round(times, 2), f"≥ {CONTRAST}", True),
         Test("separate bursts", runs, "≥ 2", True),
         Test("share of slow requests at equal load, affected minus reference", None if gap is None else round(gap, 3), "≤ 0.1", None if gap is None else gap <= 0.1),
     )
@@ -113,23 +116,6 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
             fixes=FIXES,
         )
     )
-
-
-def _contrast(picture: Load) -> tuple[float, float]:
-    x = picture.lately
-    low, high = np.quantile(x, [1 / 3, 2 / 3])
-    weight = picture.rate
-    def mean(at: Any) -> float:
-        return float(np.average(picture.slow[at], weights=weight[at])) if at.any() and weight[at].sum() else 0.0
-    return mean(x >= high), mean(x <= low)
-
-
-def _owned(picture: Load) -> float:
-    """Seconds above what the quiet third costs a request, as a share of all request-seconds."""
-    quiet = picture.lately <= np.quantile(picture.lately, 1 / 3)
-    calm = picture.excess[quiet].sum() / max(picture.rate[quiet].sum(), 1e-9)
-    above = np.maximum(0.0, picture.excess - calm * picture.rate)[~quiet]
-    return float(above.sum()) / max(float(picture.spent.sum()), 1e-9)
 
 
 def _worst(account: TimeAccount) -> str:

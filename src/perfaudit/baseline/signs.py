@@ -61,7 +61,8 @@ def notes(stream: Stream, median: float | None) -> list[Note]:
     if not batches:
         return []
     counts = counted([time for time, _ in batches])
-    return [_omission(slowest(batches, median or 0.0), counts, median), _resolution(*batches[0], counts)]
+    unit = _unit(*batches[0])
+    return [_omission(slowest(batches, median or 0.0), counts, median, unit), _resolution(unit, counts)]
 
 
 def counted(times: list[Any]) -> Counts:
@@ -84,8 +85,8 @@ def slowest(batches: list[tuple[Any, Any]], median: float) -> list[tuple[int, in
     return sorted((begin, begin + took) for took, begin in sorted(found)[-SPELLS:])
 
 
-def _omission(slow: list[tuple[int, int]], counts: Counts, median: float | None) -> Note:
-    found = arrivals_while_slow(slow, counts)
+def _omission(slow: list[tuple[int, int]], counts: Counts, median: float | None, unit: int) -> Note:
+    found = arrivals_while_slow(slow, counts, unit)
     if median is None or found.due < DUE:
         return Note("coordinated omission", None, "no stall was long enough, at this rate of arrivals, for arrivals to stop in it")
     kept = found.seen / found.due
@@ -94,14 +95,18 @@ def _omission(slow: list[tuple[int, int]], counts: Counts, median: float | None)
     return Note("coordinated omission", kept >= KEPT, said + why, kept, "share of arrivals due", least=KEPT)
 
 
-def arrivals_while_slow(slow: list[tuple[int, int]], counts: Counts) -> Arrivals:
-    """Arrivals in the spells of the slowest requests against what stretches of the same length just before and after make due."""
+def arrivals_while_slow(slow: list[tuple[int, int]], counts: Counts, unit: int = 0) -> Arrivals:
+    """Arrivals in the spells of the slowest requests against what stretches of the same length just before and after make due.
+
+    ``unit``: the resolution of the clock, µs; a spell shorter than a few of it tells nothing.
+    """
+    blur = max(counts.width, unit)
     seen, due, length = 0, 0.0, 0
     last = counts.start + len(counts.upto) * counts.width
-    for begin, end in _united([(begin + counts.width, end) for begin, end in slow]):
+    for begin, end in _united([(begin + blur, end) for begin, end in slow]):
         end = min(end, last)
         size = end - begin
-        if size < 2 * counts.width:
+        if size < 2 * blur:
             continue
         before, after = (max(counts.start, begin - size), begin), (end, min(last, end + size))
         around = [(b - a, counts.between(a, b)) for a, b in (before, after) if b - a >= size / 2]
@@ -122,12 +127,15 @@ def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return out
 
 
-def _resolution(time: Any, duration: Any, counts: Counts) -> Note:
-    """The coarsest unit that every logged instant is a multiple of; the log may hold the start or the end of a request."""
+def _unit(time: Any, duration: Any) -> int:
+    """The coarsest unit, µs, that every logged instant is a multiple of; the log may hold the start or the end of a request."""
     step = max(1, len(time) // SAMPLE)
     start = time[::step]
     end = start + np.maximum(duration[::step], 0)
-    unit = max((u for u in (1_000_000, 1_000, 1) if min(np.count_nonzero(start % u), np.count_nonzero(end % u)) <= 0.001 * len(start)), default=1)
+    return max((u for u in (1_000_000, 1_000, 1) if min(np.count_nonzero(start % u), np.count_nonzero(end % u)) <= 0.001 * len(start)), default=1)
+
+
+def _resolution(unit: int, counts: Counts) -> Note:
     per_second = counts.seconds
     rate, empty = (float(per_second.mean()), float(np.mean(per_second == 0))) if len(per_second) else (0.0, 0.0)
     if len(per_second) >= 60 and rate >= BUSY and empty >= EMPTY and _regular(per_second):

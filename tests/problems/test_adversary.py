@@ -1,5 +1,6 @@
 """Cases in which the verdict was wrong once; each by its mechanism."""
 
+import numpy as np
 import pytest
 
 from perfaudit.testing import audit, examine
@@ -88,3 +89,43 @@ def test_start_times_in_whole_seconds_make_no_tier():
     both = {k: list(a[k]) + list(b[k]) for k in a if isinstance(a[k], list)} | {"service": ["admin"] * len(a["time"]) + ["shop"] * len(b["time"])}
     both["time"] = [t // 1_000_000 * 1_000_000 for t in both["time"]]
     assert {s["role"] for s in audit(requests=both)["services"]} == {"outermost"}
+
+
+def seasonal(days, rate, *, amplitude, level, seed=0, fault=None):
+    """Arrivals and durations that follow the clock; ``fault``: (from, to, factor) in seconds. Times in µs, durations lognormal."""
+    rng = np.random.default_rng(seed)
+    length = days * 86_400
+    t = np.sort(rng.uniform(0, length, rng.poisson(rate * length * 2)))
+    t = t[rng.random(len(t)) < (1 + amplitude * np.sin(2 * np.pi * t / 86_400 - 1.3)) / 2]
+    which = rng.choice(3, len(t), p=[0.5, 0.3, 0.2])
+    duration = np.array([60.0, 80.0, 150.0])[which] * rng.lognormal(0, 0.5, len(t)) * np.exp(level * np.sin(2 * np.pi * t / 86_400 - 1.3))
+    if fault:
+        duration *= np.where((t >= fault[0]) & (t < fault[1]), fault[2], 1.0)
+    names = ["/", "/items/{id}", "/orders"]
+    return {
+        "time": (START + t * 1e6).astype(np.int64).tolist(), "duration_us": (duration * 1e3).astype(np.int64).tolist(), "status": 200,
+        "method": "GET", "route": [names[i] for i in which], "service": "web",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("level", [0.2, 0.35])
+def test_without_requests_in_flight_there_is_no_queue(level):
+    """Load and latency follow the clock at 0.03 requests in flight: nothing waits for anything."""
+    verdict = audit(requests=seasonal(7, 0.12, amplitude=0.8, level=level))["verdict"]
+    assert verdict["status"] != "constraint"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_fault_at_a_time_of_high_load_is_no_surge(seed):
+    """The same load after the fault is fast again."""
+    given = seasonal(1, 0.8, amplitude=0.8, level=0.0, seed=seed, fault=(36_000, 43_200, 3.0))
+    assert audit(requests=given)["verdict"].get("problem") != "traffic-surge"
+
+
+def test_slow_again_and_again_is_not_healthy():
+    given = requests(1200, 10, seed=3)
+    seconds = [(t - START) / 1e6 for t in given["time"]]
+    given["duration_us"] = [d * 7 if s % 120 < 20 else d for d, s in zip(given["duration_us"], seconds, strict=True)]
+    result = audit(requests=given)
+    assert result["verdict"]["status"] != "healthy"
+    assert any("again and again" in a for a in result["audit"]["assumptions"])

@@ -154,6 +154,8 @@ def test_missing_and_infinite_values():
     x[5] = np.inf
     (change,) = changes(x).points
     assert abs(change.at - 200) <= 3
+    assert changes(np.r_[np.full(50, 1e308), np.full(50, -1e308)]).starts == [0, 50]
+    assert not changes([-1, -2] * 50).drift
     assert not changes(np.full(100, 3.0)).points and changes(np.full(100, 3.0)).can_tell
 
 

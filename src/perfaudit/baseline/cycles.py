@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.baseline.note import Note
+from perfaudit.baseline.note import Note, stretch
 from perfaudit.baseline.steadiness import Steadiness
 from perfaudit.evidence.store import Evidence
 from perfaudit.model import Window
@@ -21,7 +21,7 @@ REGULAR, SEEN = 0.2, 3
 
 def notes(evidence: Evidence, found: Steadiness, normal: Window) -> list[Note]:
     """``found``: what changed in ``normal``, the stretch that counts as normal."""
-    return [_found(found), *_scheduled(evidence, normal), *_calendar(normal)]
+    return [_found(found), *_scheduled(evidence, normal), *_calendar(normal, found.run.seconds)]
 
 
 def _found(found: Steadiness) -> Note:
@@ -32,9 +32,9 @@ def _found(found: Steadiness) -> Note:
             slowest = max(slowest, (seen.season, name))
     period, name = slowest
     if not period:
-        return Note("cycles", True, f"no cycle between {LEAST_PERIOD * run.seconds:,.0f} s and {len(run) * run.seconds / PERIODS:,.0f} s stands out", unit="periods", least=PERIODS)
+        return Note("cycles", True, f"no cycle between {stretch(LEAST_PERIOD * run.seconds)} and {stretch(len(run) * run.seconds / PERIODS)} stands out", unit="periods", least=PERIODS)
     held = len(run) / period
-    return Note("cycles", round(held, 1) >= PERIODS, f"the {name} repeats every {period * run.seconds:,.0f} s, seen {held:.1f} times", held, "periods", PERIODS)
+    return Note("cycles", round(held, 1) >= PERIODS, f"the {name} repeats every {stretch(period * run.seconds)}, seen {held:.1f} times", held, "periods", PERIODS)
 
 
 def _scheduled(evidence: Evidence, normal: Window) -> list[Note]:
@@ -52,7 +52,7 @@ def _scheduled(evidence: Evidence, normal: Window) -> list[Note]:
         return []
     interval, name = slowest
     held = normal.seconds / interval
-    return [Note("scheduled work", held >= PERIODS, f"{name} repeats every {interval:,.0f} s; this stretch holds {held:.1f} of that", held, "periods", PERIODS)]
+    return [Note("scheduled work", held >= PERIODS, f"{name} repeats every {stretch(interval)}; this stretch holds {held:.1f} of that", held, "periods", PERIODS)]
 
 
 def _interval(at: list[int]) -> float:
@@ -61,12 +61,13 @@ def _interval(at: list[int]) -> float:
     return float(gaps.mean()) if len(gaps) >= SEEN - 1 and gaps.std() <= REGULAR * gaps.mean() else 0.0
 
 
-def _calendar(normal: Window) -> list[Note]:
-    """The slowest cycles that traffic is known to have."""
+def _calendar(normal: Window, step: float) -> list[Note]:
+    """The slowest cycles that traffic is known to have; ``step``: seconds of a point of the series that were searched for cycles."""
     held = normal.seconds / DAY
     if held < PERIODS:
         return [Note("daily cycle", None, f"holds {held:.2g} of a day: it is normal for this hour of this weekday, and says nothing on others", held, "days", PERIODS)]
-    found = [Note("daily cycle", True, f"holds {held:.3g} days", held, "days", PERIODS)]
+    inside = LEAST_PERIOD * step > DAY
+    found = [Note("daily cycle", True, f"holds {held:.3g} days" + (f"; a point of {stretch(step)} holds the shape of the day inside, so it was not looked at" if inside else ""), held, "days", PERIODS)]
     weeks = normal.seconds / WEEK
     if weeks < PERIODS:
         found.append(Note("weekly cycle", None, f"holds {weeks:.2g} of a week: it says nothing on other weekdays", weeks, "weeks", PERIODS))

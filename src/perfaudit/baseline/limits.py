@@ -60,13 +60,13 @@ def _row(method: str, route: str, part: Slice, effects: dict[str, float]) -> dic
 
 
 def least_rise(durations: Distribution, q: float, effect: float = 1.0) -> float | None:
-    """The least relative rise of the ``q``-quantile that two windows like this tell apart; None where the interval has an open end.
+    """The least relative rise of the ``q``-quantile that two windows like this tell apart; None where the interval has an open end or nothing varies.
 
     ``effect``: how many times fewer independent values there are than values (≥ 1).
     """
     n = int(durations.n / effect)
     low, high = rank_bounds(n, q, LEVEL)
-    if low is None or high is None:
+    if low is None or high is None or len(durations.values) < 2:
         return None
     below, above = (max(1.0, durations.at_rank(max(1, min(durations.n, round(rank * durations.n / n))))) for rank in (low, high))
     error = math.log(above / below) / (2 * NormalDist().inv_cdf(0.5 + LEVEL / 2))

@@ -23,3 +23,11 @@ class Note:
         out: dict[str, Any] = {"check": self.check, "ok": None if self.ok is None else bool(self.ok), "detail": self.detail}
         out |= {k: float(v) for k in ("value", "least", "most") if (v := getattr(self, k)) is not None}
         return out | ({"unit": self.unit} if self.unit else {})
+
+
+def stretch(seconds: float) -> str:
+    """A length in the unit in which people think of it: ``90 s``, ``4.5 h``, ``361 days``."""
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 3 * size:
+            return f"{seconds / size:,.3g} {unit}"
+    return f"{seconds:,.3g} s"

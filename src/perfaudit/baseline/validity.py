@@ -7,7 +7,7 @@ from typing import Any
 from perfaudit.baseline import cycles, independent, outliers, representative, signs, steadiness
 from perfaudit.baseline.cube import REST, Cube
 from perfaudit.baseline.levels import course, design_effect
-from perfaudit.baseline.note import Note
+from perfaudit.baseline.note import Note, stretch
 from perfaudit.baseline.requests import Requests
 from perfaudit.baseline.shape import Shape
 from perfaudit.baseline.stream import Stream
@@ -50,7 +50,7 @@ def _amount(requests: Requests, cube: Cube) -> list[Note]:
     low, high = rank_bounds(max(total.durations.n, 1), 0.99)
     needs = f"a two-sided 95 % interval needs {LEAST_P95} for p95, {LEAST_P99} for p99, 3,688 for p99.9"
     notes = [
-        Note("length", round(whole.seconds) >= LEAST_SECONDS, f"{whole.seconds:,.1f} s recorded; {LEAST_SECONDS} s are the least", round(whole.seconds), "s", LEAST_SECONDS),
+        Note("length", round(whole.seconds) >= LEAST_SECONDS, f"{stretch(whole.seconds)} recorded; {LEAST_SECONDS} s are the least", round(whole.seconds), "s", LEAST_SECONDS),
         Note("sample size", low is not None and high is not None, f"{total.durations.n:,} durations; {needs}", total.durations.n, "requests", LEAST_P99),
     ]
     normal = requests.windows.reference or whole

@@ -129,7 +129,7 @@ def model(seen: Flow, stopped: list[Stall]) -> tuple[str, str]:
     middle, most = float(np.median(seen.in_flight)), int(seen.in_flight.max(initial=0))
     rate = float(np.median(seen.arrivals))
     usual = _usual(seen)
-    expected = usual * (middle / rate if rate else np.inf)
+    expected = usual * (middle / rate) if rate else np.full(len(usual), np.inf)
     surge = (usual > 0) & np.isfinite(expected) & (seen.in_flight >= expected + SURGE * (1 + np.sqrt(expected)))
     if any(b - a >= SURGE_BINS for a, b in _stretches(surge)):
         return "open", f"arrivals kept their rate while requests in flight rose from {middle:.0f} to {most}"

@@ -104,7 +104,8 @@ def _placed(found: Found, x: Series, scores: Series, block: int, least: float) -
     """Steps at full resolution with intervals, medians and whether they went away; steps below ``least`` are left out."""
     n = len(x)
     cuts = [_refined(scores, max(0, (c - 1) * block), min(n, (c + 1) * block), c * block, block) for c in found.cuts] if block > 1 else list(found.cuts)
-    medians = [float(np.median(x[a:b])) for a, b in zip([0, *cuts], [*cuts, n], strict=True)]
+    with np.errstate(over="ignore"):
+        medians = [float(np.median(x[a:b])) for a, b in zip([0, *cuts], [*cuts, n], strict=True)]
     out = []
     for i, (c, (score, size)) in enumerate(zip(cuts, found.scores, strict=True)):
         if least and abs(medians[i + 1] - medians[i]) < least:
@@ -139,9 +140,8 @@ def _spikes(x: Series, cuts: list[int]) -> list[int]:
     """Points far off their level; none where they are too many or too close together to be single points."""
     n, out = len(x), []
     for a, b in zip([0, *cuts], [*cuts, n], strict=True):
-        part = x[a:b]
-        middle = float(np.median(part))
-        spread = 1.4826 * float(np.median(np.abs(part - middle)))
-        if spread > 0:
-            out += [a + int(i) for i in np.flatnonzero(np.abs(part - middle) > SPIKE * spread)]
+        with np.errstate(over="ignore", invalid="ignore"):  # values near the largest number, and infinite ones
+            off = np.abs(x[a:b] - np.median(x[a:b]))
+            spread = 1.4826 * float(np.median(off))
+            out += [a + int(i) for i in np.flatnonzero(off > SPIKE * spread)] if spread > 0 else []
     return out if len(out) <= max(1, n * SHORTEST) else []

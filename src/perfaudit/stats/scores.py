@@ -15,6 +15,8 @@ Series = NDArray[np.float64]
 
 #: Fewest points that have a trend.
 FEWEST = 12
+#: A series that goes up and down in turn has almost no long-run variance, but ends somewhere: its noise counts as a tenth of its variance at least.
+ALTERNATES = 0.1
 
 
 def normal_scores(x: Any) -> Series:
@@ -38,5 +40,6 @@ def trend(x: Any) -> float:
     t = np.arange(n) - (n - 1) / 2
     spread = float(t @ t)
     slope = float(t @ x) / spread
-    noise = long_run_variance(x - x.mean() - slope * t, lost=2)
+    left = x - x.mean() - slope * t
+    noise = max(long_run_variance(left, lost=2), ALTERNATES * float(left.var()))
     return slope / math.sqrt(noise / spread) if noise > 0 else 0.0

@@ -112,7 +112,7 @@ def test_a_job_that_repeats_slower_than_the_recording() -> None:
     note = validity(requests=requests(300, seed=9), events=events)["scheduled work"]
     assert note["ok"] is False
     assert note["value"] == pytest.approx(300 / 1800, rel=0.05)
-    assert "cron reports repeats every 1,800 s" in note["detail"]
+    assert "cron reports repeats every 30 min" in note["detail"]
 
 
 # ---------------------------------------------------------------- representative

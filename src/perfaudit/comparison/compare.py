@@ -10,7 +10,7 @@ from typing import Any
 from perfaudit.baseline.stream import Key
 from perfaudit.comparison import load as loads
 from perfaudit.comparison.arms import Arm
-from perfaudit.comparison.decide import Answer, adjusted, result_of, together
+from perfaudit.comparison.decide import Answer, adjusted, failed_more, result_of, together
 from perfaudit.comparison.sample import Sample
 from perfaudit.comparison.shift import BETTER, DECIDING, METRICS, NAMES, OPEN, QUANTILES, SAME, WORSE, Least, Shift
 from perfaudit.model import Measurement, iso
@@ -130,9 +130,9 @@ def compare(a: Arm, b: Arm, keys: Sequence[Key], least: Least, *, concurrent: bo
         for m in askable(aa, ba):
             first = Shift(m, aa, ba, least, concurrent)
             total[m] = first, first if len(found) == 1 else Shift(m, ab, bb, least, concurrent)
-    questions: list[tuple[Key | None, str, tuple[Shift, ...]]] = [(None, m, total[m]) for m in _asked(s[0] for s in total.values())]
+    questions: list[tuple[Key | None, str, tuple[Shift, ...]]] = [(None, m, total[m]) for m in asked_of(s[0] for s in total.values())]
     if len(found) > 1 or not total:
-        questions += [(k, m, (by[m],)) for k, by in routes.items() for m in _asked(by.values())]
+        questions += [(k, m, (by[m],)) for k, by in routes.items() for m in asked_of(by.values())]
     asked = {key: sum(k == key for k, _, _ in questions) for key in {k for k, _, _ in questions}}
     owned = {pair.key: pair.owned for pair in found}
     weights = [(TOTAL if key is None else (1 - TOTAL) * owned[key]) / asked[key] for key, _, _ in questions]
@@ -142,11 +142,12 @@ def compare(a: Arm, b: Arm, keys: Sequence[Key], least: Least, *, concurrent: bo
         results.setdefault(key, {})[metric] = result_of(shifts, adjusted_p)
     if len(found) == 1 and total and found[0].relevant:
         results[found[0].key] = dict(results[None])
-    answers = {key: together(by) for key, by in results.items()}
+    errors = {key: by["errors"] for key, by in routes.items() if "errors" in by} | ({None: total["errors"][0]} if "errors" in total else {})
+    answers = {key: together(by, failed_more=failed_more(errors.get(key), by.get("errors", OPEN))) for key, by in results.items()}
     return Compared(a, b, found, routes, total, answers, {(k, m): x for (k, m, _), x in zip(questions, p, strict=True)}, least, concurrent)
 
 
-def _asked(shifts: Iterable[Shift]) -> list[str]:
+def asked_of(shifts: Iterable[Shift]) -> list[str]:
     """The metrics that a result is decided from: those of :data:`DECIDING` with enough behind them."""
     return [s.metric for s in shifts if s.metric in DECIDING and min(s.a.n, s.b.n) * (1 - QUANTILES.get(s.metric, 0.0)) >= (BEYOND if s.metric in QUANTILES else 0)]
 

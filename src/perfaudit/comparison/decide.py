@@ -47,9 +47,15 @@ def result_of(shifts: Sequence[Shift], p: float) -> str:
     return SAME if all(s.same for s in shifts) else OPEN
 
 
-def together(results: Mapping[str, str]) -> Answer:
-    """One answer out of the results by metric: worse before better, and no practical difference only where every metric that could be told says so."""
-    for word in (WORSE, BETTER):
+def failed_more(errors: Shift | None, result: str) -> bool:
+    """Whether more requests failed, told or not: what fails fast shortens durations, which is no improvement."""
+    return errors is not None and result != SAME and errors.practical and errors.effect > 0
+
+
+def together(results: Mapping[str, str], *, failed_more: bool = False) -> Answer:
+    """One answer out of the results by metric: worse before better, nothing better where more failed, and no practical difference only
+    where every metric that could be told says so."""
+    for word in (WORSE,) if failed_more else (WORSE, BETTER):
         metric = next((m for m in DECIDING if results.get(m) == word), None)
         if metric:
             return Answer(word, metric, results)

@@ -23,6 +23,8 @@ _EPOCH = re.compile(rb"1\d{9}\.\d{3}")
 _REQUEST = re.compile(rb"[A-Z][A-Z_-]+ \S+(?: HTTP/\d(?:\.\d)?)?")
 _STATUS = re.compile(rb"[1-9]\d\d")
 _INTEGER = re.compile(rb"\d+|-")
+#: A column is times when more than this share of it is: the rest (NaN, negative) is rejected line by line, which loses less than every duration.
+TIMED = 0.7
 _SECONDS = re.compile(rb"(?:\d+\.\d+|-)(?:(?:, ?| : )(?:\d+\.\d+|-))*")
 _ADDRESS = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]+|[\w.-]+\.[a-z]{2,}|localhost|-|unix:")
 _IP = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*")
@@ -90,7 +92,7 @@ def infer(lines: Sequence[bytes]) -> Inferred | None:
     program = apache(text) if is_apache else nginx(text)
     if not is_apache and any(t.variable == "request_time" and t.share(re.compile(rb"\d+\.\d+|-")) == 1 for t in tokens):
         program = strict_seconds(program)
-    if program.fit(list(lines)) < 0.9:
+    if program.fit(list(lines)) < (TIMED if any(t.variable == "request_time" for t in tokens) else 0.9):
         looser = with_rest(_until_known(tokens, is_apache))
         if looser.fit(list(lines)) > program.fit(list(lines)) + 0.05:
             program = looser
@@ -187,7 +189,7 @@ def _name_numbers(tokens: list[_Token], lines: Sequence[bytes]) -> tuple[str, bo
     for token in free:
         if token.share(_HEX_ID) > 0.9 and all(t.variable != "request_id" for t in tokens):
             token.variable = "request_id"
-    note = _name_seconds(tokens, [t for t in free if not t.variable and t.share(_SECONDS) > 0.9 and any(b"." in text for text in t.texts)])
+    note = _name_seconds(tokens, [t for t in free if not t.variable and t.share(_SECONDS) > TIMED and any(b"." in text for text in t.texts)])
     timed = next((t for t in tokens if t.variable == "request_time"), None)
     if timed is None:
         whole = [t for t in free if not t.variable and t.share(_INTEGER) > 0.9 and any(text != b"-" for text in t.texts)]

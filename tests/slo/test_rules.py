@@ -207,3 +207,16 @@ def test_time_slices_fire_in_promtool(tmp_path: Path) -> None:
     half = simulated(built(slo), tmp_path, "0+600x239 144000+300x60", "0x239 0+300x60", "4h20m")
     assert "page 1h" in half
     assert simulated(built(slo), tmp_path, "0+600x239 144000+590x60", "0x239 0+10x60", "4h20m") == [], "1.7 % in every minute keeps every slice"
+
+
+def test_a_latency_rule_asks_for_the_histogram_that_is_recorded() -> None:
+    """A rule on another name, or on a bucket that is not there, would be silent for ever."""
+    slo = ask("p95<1s")
+    row = {"alerts": [{"severity": "page", "factor": 14.4, "long_s": 3600, "short_s": 300, "after_s": 0, "threshold": 0.72, "minimum_bad": 6, "budget_share": 0.02, "feasible": True}]}
+    recorded = [{"check": "bucket", "ok": True, "detail": "1 s is one of the bounds", "metric": "api_seconds"}]
+    text = rules.build([(slo, row | {"feasibility": recorded})], expressions.metrics(())).text()
+    assert "api_seconds_bucket" in text and "http_request_duration_seconds" not in text
+    mine = rules.build([(slo, row | {"feasibility": recorded})], expressions.metrics(("durations=mine_seconds",))).text()
+    assert "mine_seconds_bucket" in mine
+    with pytest.raises(UsageError, match="one alert rule"):
+        rules.build([(slo, row | {"feasibility": [recorded[0] | {"ok": False}]})], expressions.metrics(()))

@@ -207,8 +207,8 @@ def clock(text: str, *, day: bool = False) -> str:
 
 
 def span(window: Mapping[str, str] | None) -> str:
-    """A window as ``2026-11-23 07:50:00 – 08:11:00 UTC``; "" where there is none."""
-    if not window or not window.get("start") or not window.get("end"):
+    """A window as ``2026-11-23 07:50:00 – 08:11:00 UTC``; "" where there is none or it holds no time."""
+    if not window or not window.get("start") or not window.get("end") or window["start"] == window["end"]:
         return ""
     start, end = window["start"], window["end"]
     return f"{clock(start, day=True)} – {clock(end, day=start[:10] != end[:10])} UTC"

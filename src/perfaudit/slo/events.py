@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BINS = ((2 * 86_400, 1), (20 * 86_400, 10), (float("inf"), 30))
 #: More bins than this are never made (three years at 30 s): a recording with a stray date gets wider ones.
 MOST_BINS = 3_000_000
+#: A server error, or no answer at all: load generators write 0 for a timeout or a refused connection, nginx 000 where nothing was sent.
+FAILED = "status >= 500 OR status = 0"
 COMPARE = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
@@ -72,6 +74,11 @@ class Counter:
             return self._samples(indicator.value, indicator)
         return Reason("a ratio that was computed elsewhere tells no events; give good (or bad) and total")
 
+    def last(self, seconds: float) -> Counter:
+        """Counts the same events in the last ``seconds`` of the window; itself where the window is no longer."""
+        start = self.window.end - round(seconds * 1e6)
+        return self if start <= self.window.start else Counter(self.evidence, Window(start, self.window.end), self.condition, self.services)
+
     def bounds(self) -> tuple[str, tuple[float, ...]]:
         """The recorded histogram of HTTP durations and its bounds in seconds; ``("", ())`` where there is none."""
         rows = self.evidence.rows("SELECT name, list(DISTINCT labels['le']) FROM metrics WHERE ends_with(name, '_bucket') AND contains(name, 'http') AND labels['le'] IS NOT NULL GROUP BY name ORDER BY count(*) DESC, name LIMIT 1")
@@ -90,7 +97,7 @@ class Counter:
             said, bad = f"requests{f' of {indicator.route}' if route else ''} answered in less than {indicator.bound / 1e3:g} ms", f"duration_us >= {indicator.bound:.12g}"
             where.append("duration_us IS NOT NULL")
         else:
-            said, bad = f"requests{f' of {indicator.route}' if route else ''} answered with a status below 500", "status >= 500"
+            said, bad = f"requests{f' of {indicator.route}' if route else ''} answered with a status below 500", FAILED
         return self._count(" AND ".join(w for w in where if w != "true"), bad, said, f"no request{f' of {indicator.route}' if route else ''} {'with a duration ' if indicator.kind == 'latency' else ''}lies in the window")
 
     def _count(self, where: str, bad: str, said: str, none: str, notes: tuple[str, ...] = ()) -> Events | Reason:

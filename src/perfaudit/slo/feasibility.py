@@ -73,7 +73,8 @@ def _bucket(bound: float, recorded: str, bounds: Sequence[float]) -> dict[str, A
     """Whether a histogram can count what the objective asks for."""
     known = tuple(bounds) or DEFAULT_BOUNDS
     whose = f"of {recorded}, which is recorded" if bounds else "that client libraries choose by default"
+    named = {"metric": recorded} if bounds else {}
     if any(math.isclose(bound, b) for b in known):
-        return {"check": "bucket", "ok": True, "detail": f"{bound:g} s is one of the bounds {whose}"}
+        return {"check": "bucket", "ok": True, "detail": f"{bound:g} s is one of the bounds {whose}"} | named
     near = min(known, key=lambda b: abs(math.log(b / bound)))
-    return {"check": "bucket", "ok": False if bounds else None, "detail": f"{bound:g} s is none of the bounds {whose} (nearest {near:g} s): a rule needs a bucket that ends there"}
+    return {"check": "bucket", "ok": False if bounds else None, "detail": f"{bound:g} s is none of the bounds {whose} (nearest {near:g} s): a rule needs a bucket that ends there"} | named

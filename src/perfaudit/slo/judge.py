@@ -45,9 +45,14 @@ def judge(slo: Slo, counter: counting.Counter | None) -> dict[str, Any]:
     if isinstance(found, counting.Reason):
         alerts = [feasibility.alert(a, slo, None) for a in alerts_of(slo)]
         return row | {"reason": found.text, "alerts": alerts, "feasibility": feasibility.objective(slo, None, alerts)}
-    row["notes"] += found.notes
+    recording, recent = found, counter.last(slo.period_s) if counter else None
+    if recent is not None and recent is not counter:
+        found = recent.events(slo)
+        if isinstance(found, counting.Reason):
+            return row | {"reason": f"the last {shorthand(slo.period_s)} of the recording: {found.text}"}
+        found.notes.append(_longer(slo, recording, recent.window.start))
     row["indicator"] |= {"said": found.said, "query": found.query}
-    return row | _counted(slo, found, counter.bounds() if counter and slo.indicator.kind == "latency" else ("", ()))
+    return row | _counted(slo, found, recording, counter.bounds() if counter and slo.indicator.kind == "latency" else ("", ()))
 
 
 def described(slo: Slo) -> str:
@@ -74,19 +79,35 @@ def _largest(slo: Slo, counter: counting.Counter) -> dict[str, Any]:
     return {"state": "kept" if value < slo.indicator.bound else "broken", "measured": measured, "notes": [*slo.notes, "a bound on every sample has no budget"]}
 
 
-def _counted(slo: Slo, found: counting.Events, histogram: tuple[str, Sequence[float]]) -> dict[str, Any]:
-    bad, total, bin_s, unit = found.bad, found.total, found.bin_s, found.unit
-    covered = _covered(total, bin_s)
-    recorded_s = float(covered.sum()) * bin_s
-    rate, slow, fast = (v / bin_s for v in budget.load(total[covered]))
-    silent_s = len(total) * bin_s - recorded_s
-    notes = [f"{shorthand(silent_s)} without any of the {unit} are taken for a hole in the recording, not for an outage"] if silent_s else []
-    counted = f"{unit}, bad over all"
+def _longer(slo: Slo, recording: counting.Events, start: int) -> str:
+    """What is said where a recording is longer than the period: what is judged, and the worst period before."""
+    period = shorthand(slo.period_s)
+    said = f"the recording is longer than the period of {period}: judged is its last {period}, from {iso(start)} on; alerts are told over all of it"
+    bad, total, bin_s = _events(slo, recording)
+    burn = budget.burn_series(bad, total, bin_s, slo.target, slo.period_s)[max(0, round(slo.period_s / bin_s) - 1) :]
+    worst = float(np.nanmax(burn, initial=0.0))
+    return said + (f"; the worst {period} of the recording burned {worst:.3g} times the budget" if worst > 1 else "")
+
+
+def _events(slo: Slo, found: counting.Events) -> tuple[Any, Any, float]:
+    """What the method counts: bad and all events, or time slices, per bin, and seconds per bin."""
+    if slo.method == "occurrences":
+        return found.bad, found.total, found.bin_s
+    bins = max(1, round(slo.slice_s / found.bin_s))
+    return *budget.slices(found.bad, found.total, bins, slo.slice_target if slo.method == "timeslices" else None), bins * found.bin_s
+
+
+def _counted(slo: Slo, found: counting.Events, recording: counting.Events, histogram: tuple[str, Sequence[float]]) -> dict[str, Any]:
+    """``found``: events of the last period, for the budget; ``recording``: those of all of it, for the alerts."""
+    covered = _covered(found.total, found.bin_s)
+    recorded_s = float(covered.sum()) * found.bin_s
+    rate, slow, fast = (v / found.bin_s for v in budget.load(found.total[covered]))
+    silent_s = len(found.total) * found.bin_s - recorded_s
+    notes = [f"{shorthand(silent_s)} without any of the {found.unit} are taken for a hole in the recording, not for an outage"] if silent_s else []
+    bad, total, bin_s = _events(slo, found)
+    unit, counted = found.unit, f"{found.unit}, bad over all"
     if slo.method != "occurrences":
-        bins = max(1, round(slo.slice_s / bin_s))
-        bad, total = budget.slices(bad, total, bins, slo.slice_target if slo.method == "timeslices" else None)
-        bin_s, unit = bins * bin_s, "time slices"
-        counted = f"time slices of {shorthand(bin_s)}" + ("" if slo.method == "timeslices" else ", mean of their ratios")
+        unit, counted = "time slices", f"time slices of {shorthand(bin_s)}" + ("" if slo.method == "timeslices" else ", mean of their ratios")
     n, lost = float(total.sum()), float(bad.sum())
     ratio = budget.error_ratio(bad, total)
     allowed = round(1 - slo.target, 12)
@@ -105,25 +126,30 @@ def _counted(slo: Slo, found: counting.Events, histogram: tuple[str, Sequence[fl
     if kept and n < 1 / allowed - 1e-9:
         out |= {"state": "unknown", "reason": f"{n:,.0f} {unit} are too few: a share of {slo.target:.6g} can be told kept from {math.ceil(1 / allowed - 1e-9):,} on"}
     out["sure"] = bool(ratio.high is not None and 1 - ratio.high >= slo.target if kept else budget.interval(ratio.value, n)[0] > allowed)
-    expected = n / recorded_s * slo.period_s * allowed
-    traffic = (lost / expected * rate / fast, lost / expected * rate / slow if slow else None) if slo.method == "occurrences" else None
-    how = f"{counted}; extrapolated: the period of {shorthand(slo.period_s)} is taken to have the load of this recording" + (", whose uncertainty is the interval" if traffic else "")
-    out["budget"] = {
-        "allowed": allowed,
-        "burn": scaled(ratio.value / allowed, "×", lambda v: v / allowed),
-        "spent": Measurement(lost / expected, "share", traffic, n=round(n), method=how, query=query).to_json(),
-    }
+    out["budget"] = {"allowed": allowed, "burn": scaled(ratio.value / allowed, "×", lambda v: v / allowed)}
+    if recorded_s >= slo.period_s:
+        spent = Measurement(lost / (n * allowed), "share", n=round(n), method=f"{counted}; counted over one period of {shorthand(slo.period_s)}", query=query)
+    else:
+        expected = n / recorded_s * slo.period_s * allowed
+        traffic = (lost / expected * rate / fast, lost / expected * rate / slow if slow else None) if slo.method == "occurrences" else None
+        how = f"{counted}; extrapolated: the period of {shorthand(slo.period_s)} is taken to have the load of this recording" + (", whose uncertainty is the interval" if traffic else "")
+        spent = Measurement(lost / expected, "share", traffic, n=round(n), method=how, query=query)
+    out["budget"]["spent"] = spent.to_json()
     if lost:
         out["budget"]["lasts"] = scaled(slo.period_s * allowed / ratio.value / DAY, "days", lambda v: slo.period_s * allowed / v / DAY if v else None)
-    if notes:
-        out["notes"] = [*slo.notes, *found.notes, *notes]
-    seen = n / recorded_s
-    rows = [_alert(slo, a, bad, total, bin_s, seen, found) for a in alerts_of(slo)]
-    return out | {
+    return out | {"notes": [*slo.notes, *found.notes, *notes]} | _alerts(slo, recording, rate, recorded_s, histogram)
+
+
+def _alerts(slo: Slo, recording: counting.Events, rate: float, recorded_s: float, histogram: tuple[str, Sequence[float]]) -> dict[str, Any]:
+    """The alerts over all of the recording; ``rate``: events/s and ``recorded_s``: seconds of what is judged."""
+    bad, total, bin_s = _events(slo, recording)
+    seen = float(total.sum()) / (float(_covered(recording.total, recording.bin_s).sum()) * recording.bin_s)
+    rows = [_alert(slo, a, bad, total, bin_s, seen, recording) for a in alerts_of(slo)]
+    return {
         "alerts": rows,
         "feasibility": feasibility.objective(slo, rate if slo.method == "occurrences" else 1 / slo.slice_s, rows, histogram),
         "recorded": {"seconds": recorded_s, "rate_per_s": rate},
-        "series": _series(slo, rows, bad, total, bin_s, seen * bin_s, found.start),
+        "series": _series(slo, rows, bad, total, bin_s, seen * bin_s, recording.start),
     }
 
 

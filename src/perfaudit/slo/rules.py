@@ -8,7 +8,7 @@ Names come from strangers: labels hold only harmless characters, strings in Prom
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,22 +52,6 @@ def _dumped(value: Any) -> str:
     return yaml.dump(value, Dumper=Plain, sort_keys=False, width=10_000, default_flow_style=False)
 
 
-def metrics(given: Iterable[str]) -> dict[str, str]:
-    """The names of metrics, from ``KEY=SELECTOR`` texts over :data:`METRICS`. Raises :class:`UsageError`."""
-    out = dict(METRICS)
-    for text in given:
-        key, sep, value = text.partition("=")
-        value = value.strip()
-        valid = re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", value) if key == "route" else (found := selectors.parse(value)) and not found.counts
-        if not sep or key not in METRICS or not valid:
-            raise UsageError(f"cannot understand the metric “{text}”", where="--metric", todo="requests=NAME{…}, errors=NAME{…}, durations=NAME (without _bucket), route=LABEL")
-        out[key] = value
-    if "requests" not in {t.partition("=")[0] for t in given} and out["errors"] != METRICS["errors"]:
-        found = selectors.parse(out["errors"])
-        out["requests"] = found.name if found else out["requests"]
-    return out
-
-
 def build(pairs: Sequence[tuple[Slo, Mapping[str, Any]]], names: Mapping[str, str]) -> Rules:
     """Rules for objectives and their judged rows. Raises :class:`UsageError` where not one alert is left."""
     rules = Rules([], [], [])
@@ -76,12 +60,18 @@ def build(pairs: Sequence[tuple[Slo, Mapping[str, Any]]], names: Mapping[str, st
         label = _unique(slug(slo.name), taken)
         alerts = [a for a in row.get("alerts", []) if a["feasible"]]
         rules.refused += [f"{label}: {alert_name(a)}: {a['reason']}" for a in row.get("alerts", []) if not a["feasible"]]
-        counted = counts(slo, names)
+        bucket: Mapping[str, Any] = next((c for c in row.get("feasibility", []) if c["check"] == "bucket"), {})
+        if bucket.get("ok") is False:
+            rules.refused.append(f"{label}: the rule would be silent: {bucket['detail']}")
+            continue
+        recorded = bucket.get("metric", "")
+        own = recorded and names["durations"] == METRICS["durations"]
+        counted = counts(slo, {**names, "durations": recorded} if own else names)
         if isinstance(counted, str):
             rules.refused.append(f"{label}: {counted}")
             continue
         rules.notes += [f"{label}: {counted.note}"] if counted.note else []
-        rules.notes += [f"{label}: {check['detail']}" for check in row.get("feasibility", []) if check["check"] == "bucket" and not check["ok"]]
+        rules.notes += [f"{label}: {check['detail']}" for check in [bucket] if check and not check["ok"]]
         if alerts:
             rules.groups.append({"name": f"slo-{label}", "rules": [*_recorded(slo, label, counted, alerts), *(_alerting(slo, label, counted, a) for a in alerts)]})
     if not rules.groups:

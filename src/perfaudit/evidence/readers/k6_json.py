@@ -6,6 +6,7 @@ iteration. ``http_req_duration`` is sending, waiting and receiving, in milliseco
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,6 +41,9 @@ class _Data(msgspec.Struct):
     type: str = ""
 
 
+_KIND = re.compile(rb'"type"\s*:\s*"(?:Point|Metric)"')
+
+
 class _Line(msgspec.Struct):
     type: str
     metric: str
@@ -49,7 +53,7 @@ class _Line(msgspec.Struct):
 def sniff(sample: Sample) -> Recognised | None:
     """Sure when a line declares a metric or holds a point."""
     for line in sample.lines[:5]:
-        if line.startswith(b"{") and b'"metric"' in line and (b'"type":"Point"' in line or b'"type":"Metric"' in line) and b'"data"' in line:
+        if line.startswith(b"{") and b'"metric"' in line and b'"data"' in line and _KIND.search(line):
             return Recognised(0.97, hint="k6 run --out json=result.json")
     return None
 

@@ -25,7 +25,7 @@ def page(result: Mapping[str, Any]) -> Page | None:
     kind = part["as"]
     return Page(
         "comparison", TITLES.get(kind, "Comparison"), QUESTIONS.get(kind, "Is B worse than A?"), sentence(part["summary"]), TONES.get(part["result"], "open"),
-        tuple(_facts(part)), tuple(_charts(part)), tuple(t for t in (_routes(part), _why(part), _percentiles(part), _total(part), _alone(part)) if t.rows), tuple(_notes(part)),
+        tuple(_facts(part)), tuple(_charts(part)), tuple(t for t in (_routes(part), _why(part), _percentiles(part), _total(part), left_out(part)) if t.rows), tuple(_notes(part)),
     )  # fmt: skip
 
 
@@ -129,9 +129,17 @@ def _total(part: Row) -> Table:
     return Table("All common routes together", ("Metric", "Result", "A", "B", "At A's mix", "At B's mix", "As it was"), body, "At a mix: every route weighs the same in both arms. As it was: each arm with its own mix; where it differs from the others, the mix moved it.")
 
 
-def _alone(part: Row) -> Table:
-    rows = [(name(r), f"only in {arm.upper()}") for arm, listed in part.get("only_in", {}).items() for r in listed]
-    return Table("Routes that were not compared", ("Route", "Where"), rows[:40], f"{len(rows) - 40} more." if len(rows) > 40 else "")
+def left_out(part: Row) -> Table:
+    """Routes that were not compared, with what they own of each arm."""
+    left = part.get("uncompared")
+    if not left:  # stored results name the routes only
+        rows: list[tuple[Cell, ...]] = [(name(r), f"only in {arm.upper()}") for arm, listed in part.get("only_in", {}).items() for r in listed]
+        return Table("Routes that were not compared", ("Route", "Where"), rows[:40], f"{len(rows) - 40} more." if len(rows) > 40 else "")
+    sides = ("first stretch", "last stretch") if "deploys" in part else ("A", "B")
+    rows = [(name(r), *(_share(r[kind][arm]) for arm in "ab" for kind in ("requests", "seconds"))) for r in left["routes"]]
+    if rows:
+        rows.append(("all of them", *(_share(left[kind][arm]) for arm in "ab" for kind in ("requests", "seconds"))))
+    return Table("Routes that were not compared", ("Route", *(f"{kind} in {side}" for side in sides for kind in ("Requests", "Time"))), rows, "Only one side holds them, or holds too few requests of them; the largest are listed.")
 
 
 def _notes(part: Row) -> Sequence[str]:

@@ -84,6 +84,50 @@ def test_answers_to_tables(tmp_path: Path) -> None:
     assert answered(tmp_path, slow, "p95<800ms", "load,throughput,p95_ms")[0] == "leave alone"
 
 
+def closed(servers: int, users: list[int], service: float = 0.02, think: float = 0.5) -> list[tuple[float, float]]:
+    """Exact throughput of a closed M/M/c with a think time."""
+    out = []
+    for n in users:
+        p = [1.0]
+        for k in range(1, n + 1):
+            p.append(p[-1] * (n - k + 1) / think / (min(k, servers) / service))
+        out.append((n, sum(w * min(k, servers) / service for k, w in enumerate(p)) / sum(p)))
+    return out
+
+
+def test_users_are_not_bought(tmp_path: Path) -> None:
+    """Four servers, 200 users: eight servers carry nearly twice, so “do not scale” is wrong; more users of the same four bring nothing."""
+    users = [10, 20, 40, 60, 80, 100, 120, 150, 200]
+    four, eight = closed(4, users), closed(8, users)
+    assert eight[-1][1] > 1.8 * four[-1][1]
+    for name in ("users", "vus", "clients", "connections"):
+        answer, reason = answered(tmp_path, four, header=f"{name},rps")
+        assert answer == "cannot tell" and "stops growing at 19" in reason and "look the same" in reason
+    answer, reason = answered(tmp_path, eight, header="users,rps")
+    assert answer == "leave alone" and "where it ends was not seen" in reason
+    assert answered(tmp_path, four, header="nodes,rps")[0] == "do not scale"
+    assert "not what could be bought" in table.read(written(tmp_path, lines(four, "users,rps"))).notes[0]
+    assert answered(tmp_path, SDM91, header="users,rps")[0] == "do not scale"  # here it was seen to fall
+
+
+def test_a_flat_knee_is_no_fall(tmp_path: Path) -> None:
+    knee = [(1, 10), (2, 20), (4, 40), (8, 80), (16, 120), (32, 121), (64, 120)]
+    found = study.of_points(table.read(written(tmp_path, lines(knee, "nodes,rps"))), None)
+    assert found.saturation is not None and found.saturation.value == 120 and isinstance(found.law, usl.Refusal)
+    assert decide(found).answer == "do not scale" and "stops growing at 120/s" in decide(found).reason
+    rng = np.random.default_rng(4)
+    for _ in range(20):  # the law itself, with 2 % noise, is never taken for a knee
+        rows = [(n, x * rng.normal(1, 0.02)) for n, x in law([1, 2, 4, 8, 16, 24, 32, 48], 100, 0.03, 0.0005)]
+        assert isinstance(study.of_points(table.read(written(tmp_path, lines(rows, "nodes,rps"))), None).law, usl.Scalability)
+
+
+def test_the_blame_is_on_what_causes_the_fall(tmp_path: Path) -> None:
+    drop = answered(tmp_path, [(n, 100 / n) for n in (1, 2, 4, 8, 16, 32)], header="nodes,rps")
+    assert drop[0] == "do not scale" and "coherency (κ = 1)" in drop[1] and "σ" not in drop[1]
+    flat = answered(tmp_path, [(1, 100), (2, 101), (4, 99), (8, 100), (16, 101), (32, 100)], header="nodes,rps")
+    assert flat[0] == "do not scale" and "contention (σ = 1)" in flat[1] and "κ" not in flat[1]
+
+
 def test_the_part_holds_the_published_figures(tmp_path: Path) -> None:
     part = study.part(study.study(study.of_points(table.read(written(tmp_path, lines(SDM91))), None)))
     assert round(part["usl"]["sigma"]["value"], 5) == 0.02773 and round(part["usl"]["peak_load"]["value"], 2) == 96.52

@@ -112,8 +112,8 @@ def serial(problem: str) -> bool:
 
 
 def now(points: Points) -> tuple[float, float]:
-    """Load and throughput to speak of: the largest load of a table; in a recording those of its busiest intervals (95th percentile)."""
-    if points.sized:
+    """Load and throughput to speak of: the largest load of separate runs; in a recording those of its busiest intervals (95th percentile)."""
+    if points.runs:
         most = float(points.load.max())
         return most, float(points.throughput[points.load == most].mean())
     x = float(np.quantile(points.throughput, 0.95, method="inverted_cdf"))
@@ -153,10 +153,11 @@ def _past_peak(facts: Facts) -> Answer | None:
     if gain.high is None or gain.high >= 1:
         return None
     top = amount(points, law.peak_load.value)
+    parts = "coherency (κ) and contention (σ)" if law.contention else "coherency (κ)"
     return Answer(
         "do not scale",
         f"throughput peaks at {top} with {law.peak_throughput.value:,.4g}/s and falls to {law.predict(end).value:,.4g}/s at {end:,.4g}; twice the load would bring {gain.value:.2f} times as much "
-        f"({gain.low:.2f}–{gain.high:.2f}). Keep it at {top}, and fix coherency (κ) and contention (σ) first",
+        f"({gain.low:.2f}–{gain.high:.2f}). Keep it at {top}, and fix {parts} first",
     )
 
 
@@ -166,9 +167,9 @@ def fallen(points: Points, peak: float) -> bool:
     Where bursts come and go an interval that begins with a queue and ends idle has many in flight and few completions: no fall.
     """
     far, near = points.load >= BEYOND * peak, (points.load <= BEYOND * peak) & (points.load >= peak / BEYOND / 2)
-    if far.sum() < (1 if points.sized else FAR) or not near.any():
+    if far.sum() < (1 if points.runs else FAR) or not near.any():
         return False
-    top = float(points.throughput[near].max() if points.sized else np.quantile(points.throughput[near], 0.9))
+    top = float(points.throughput[near].max() if points.runs else np.quantile(points.throughput[near], 0.9))
     offered = points.arrivals is None or float(np.median(points.arrivals[far])) >= FALLEN * top
     return offered and float(np.median(points.throughput[far])) < FALLEN * top
 
@@ -211,7 +212,11 @@ def _constraint(facts: Facts) -> Answer | None:
 
 def _sizes(facts: Facts) -> Answer | None:
     law, points = facts.law, facts.points
-    if points is None or not points.sized or not isinstance(law, Scalability):
+    if points is None or not points.sized:
+        return None
+    if facts.saturation is not None:
+        return Answer("do not scale", f"throughput stops growing at {facts.saturation.value:,.4g}/s, long before {amount(points, float(points.load.max()))}: more brings no more. Something that all share is full")
+    if not isinstance(law, Scalability):
         return None
     load, _ = now(points)
     gain = law.gain(load, min(2 * load, law.reach))
@@ -220,10 +225,17 @@ def _sizes(facts: Facts) -> Answer | None:
     if low < USELESS and high >= AMPLE:
         return Answer("cannot tell", f"{said}: the interval holds both nothing and half as much again", "measure more loads, above all near the largest")
     if gain.value < USELESS:
-        return Answer("do not scale", f"{said}: it is limited by contention (σ = {law.sigma.value:.3g}), a part that all share")
+        return Answer("do not scale", f"{said}: it is limited by {_culprit(law, min(2 * load, law.reach))}")
     if gain.value < AMPLE:
         return Answer("fix", f"{said}; without contention (σ = {law.sigma.value:.3g}) and coherency (κ = {law.kappa.value:.3g}) it would bring 2: fix what is shared first")
     return Answer("scale", f"{said}; contention is low (σ = {law.sigma.value:.3g})")
+
+
+def _culprit(law: Scalability, load: float) -> str:
+    """The parameter without which throughput at ``load`` would be larger."""
+    if law.without(load, coherency=True).value > law.without(load, contention=True).value:
+        return f"coherency (κ = {law.kappa.value:.3g}): the more there are, the more each waits for the others to agree"
+    return f"contention (σ = {law.sigma.value:.3g}), a part that all share"
 
 
 def _recording(facts: Facts) -> Answer | None:
@@ -239,6 +251,8 @@ def _recording(facts: Facts) -> Answer | None:
     headroom = min((gain.low or gain.value) * x, facts.ceiling) / x
     unless = "" if facts.stations else ", unless something that was not measured fills up before (no CPU counters were read)"
     if headroom >= AMPLE and (facts.capacity is None or facts.capacity.kept == "all") and not facts.problem:
+        if points.runs:
+            return Answer("leave alone", f"throughput still grows at {amount(points, load)}, the most that was tried ({x:,.4g}/s); where it ends was not seen, so measure further before more than that is expected")
         return Answer("leave alone", f"the same resources carry {headroom:.1f} times the busiest load ({x:,.4g}/s) by the law of its throughput{unless}")
     said = f"it carries at most {max(1.0, headroom):.2f} times its busiest load ({x:,.4g}/s)"
     if facts.capacity is not None and facts.capacity.kept == "some" and facts.capacity.load is not None:

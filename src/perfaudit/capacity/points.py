@@ -19,9 +19,9 @@ class Points:
     """Measurements at several loads, shape (n,) each.
 
     ``load``: concurrency or size N, > 0, in ``unit``; ``throughput``: completions per second. ``arrivals``: per second, where known (an open
-    system: arrivals, not N, are then what was imposed). ``measured``: what the objective speaks of (ms, or a share of errors), NaN where
-    unknown. ``time``: start of each interval in µs, empty for separate runs. ``sized``: N is what would be bought (or run) more of;
-    else it is what users bring. ``notes``: what was left out and why.
+    system: arrivals, not N, are then what was imposed). ``measured``: what the objective speaks of (ms, or a share of errors; p95 of all
+    requests for separate runs), NaN where unknown. ``time``: start of each interval in µs, empty for separate runs. ``sized``: N is what
+    would be bought (or run) more of; else it is what users bring. ``notes``: what was left out and why.
     """
 
     load: Array
@@ -39,6 +39,11 @@ class Points:
     def ordered(self) -> bool:
         """Whether the points follow each other in time."""
         return len(self.time) > 0
+
+    @property
+    def runs(self) -> bool:
+        """Whether each point is a run of its own, at a load that was set; else an interval of a recording."""
+        return self.arrivals is None
 
     @property
     def block(self) -> int:

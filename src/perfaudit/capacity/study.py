@@ -22,6 +22,8 @@ from perfaudit.stats.percentile import Interval
 CURVE, MOST_POINTS = 30, 400
 #: An interval in twenty may stand out by chance.
 NEARLY_ALL = 0.95
+#: A level beyond a knee takes two runs: one has no neighbour that says the same.
+LEAST_FLAT = 2
 _USL = "scalability law, least squares in X; resampled residuals"
 
 
@@ -59,13 +61,29 @@ def of_points(points: Points, wanted: Objective | None, *, why_not: str = "", **
 
 
 def saturation(points: Points, law: usl.Scalability | usl.Refusal) -> Interval | None:
-    """Where throughput of a recording levels off: its median beyond the law's peak, with the middle 95 % of the intervals there. A queue for a full
-    server has a sharp knee; the law bends it into a fall. None where no peak was passed, or where throughput really fell."""
-    if points.sized or not isinstance(law, usl.Scalability) or law.peak_load is None or law.peak_load.value >= points.load.max() or fallen(points, law.peak_load.value):
+    """Where throughput levels off: its median beyond the knee, with the middle 95 % of the points there. A queue for a full server has a
+    sharp knee; the law bends it into a fall that was not seen. None where no peak was passed, or where throughput really fell."""
+    if not isinstance(law, usl.Scalability) or law.peak_load is None or fallen(points, law.peak_load.value):
         return None
-    top = points.throughput[points.load >= law.peak_load.value]
+    start = _knee(points, law) if points.runs else law.peak_load.value
+    if start is None or start >= points.load.max():
+        return None
+    top = points.throughput[points.load >= start]
     low, high = np.quantile(top, [0.025, 0.975], method="inverted_cdf")
     return Interval(float(np.median(top)), float(low), float(high))
+
+
+def _knee(points: Points, law: usl.Scalability) -> float | None:
+    """The load at which two straight lines, X = min(a·N, C), bend, where they fit separate runs better than the law with its three parameters."""
+    order = np.argsort(points.load, kind="stable")
+    n, x = points.load[order], points.throughput[order]
+    best, at = float(np.sum((law.predicted(n) - x) ** 2)), None
+    for k in range(1, len(n) - LEAST_FLAT + 1):
+        slope, level = float(n[:k] @ x[:k] / (n[:k] @ n[:k])), float(x[k:].mean())
+        loss = float(np.sum((np.minimum(slope * n, level) - x) ** 2))
+        if loss < best:
+            best, at = loss, level / slope
+    return at
 
 
 def _kept(points: Points, bound: float) -> objective.Capacity | None:

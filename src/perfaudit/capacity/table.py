@@ -20,6 +20,9 @@ from perfaudit.redact import line as redacted
 MOST_BYTES = 4 << 20
 _LOAD = frozenset({"load", "n", "users", "vus", "concurrency", "clients", "threads", "workers", "processors", "cpus", "cores", "nodes", "servers", "instances", "replicas",
                    "connections", "in flight", "inflight", "virtual users", "concurrent users", "size", "processes", "generators"})  # fmt: skip
+#: Loads that can be bought more of; ``N`` and ``load`` are the law's own names for that. All others are what users bring: twice of them is more
+#: work, not more to do it with.
+_BOUGHT = frozenset({"load", "n", "workers", "processors", "cpus", "cores", "nodes", "servers", "instances", "replicas", "size", "processes"})
 _THROUGHPUT = frozenset({"throughput", "x", "xn", "rps", "tps", "qps", "ops", "requests", "transactions", "req", "rate", "completions", "achieved"})
 _LATENCY = frozenset({"p95", "latency p95", "p95 latency", "95", "p95 response time", "duration p95"})
 _PER = {"": 1.0, "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
@@ -61,7 +64,10 @@ def read(path: Path) -> Points:
     data = np.array(kept, np.float64).reshape(len(kept), 3)
     name, per, unit = names[columns["load"][0]], _rate(names[columns["throughput"][0]]), _latency(names[columns["p95"][0]]) if columns["p95"] else 1.0
     notes = (f"{names[columns['p95'][0]]} has no unit: read as milliseconds",) if columns["p95"] and not _TIMED.match(_plain(names[columns["p95"][0]])) else ()
-    return Points(data[:, 0], data[:, 1] / (per or 1.0), data[:, 2] * (unit or 1.0), unit=ANY_LOAD if name in ("n", "load") else name, notes=notes)
+    bought = _plain(name) in _BOUGHT
+    if not bought:
+        notes += (f"{_plain(name)} are what is asked of the system, not what could be bought more of",)
+    return Points(data[:, 0], data[:, 1] / (per or 1.0), data[:, 2] * (unit or 1.0), unit=ANY_LOAD if name in ("n", "load") else name, sized=bought, notes=notes)
 
 
 def _first(text: str) -> str:

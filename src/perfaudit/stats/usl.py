@@ -91,6 +91,10 @@ class Scalability:
         """Throughput at ``load``. Raises ``ValueError`` outside 0 < load ≤ :attr:`reach`."""
         return self._at(load, (1.0, 1.0))
 
+    def predicted(self, loads: Array) -> Array:
+        """Throughput at ``loads`` by the estimates, shape (n,)."""
+        return law(loads, self._point)[0]
+
     def without(self, load: float, *, contention: bool = False, coherency: bool = False) -> Interval:
         """Throughput at ``load`` if contention (σ) or coherency (κ) were gone. Raises ``ValueError`` as :meth:`predict`."""
         return self._at(load, (0.0 if contention else 1.0, 0.0 if coherency else 1.0))

@@ -208,12 +208,34 @@ def test_names_are_unique() -> None:
 
 
 def test_a_stray_date_loses_nothing() -> None:
-    row = judged("errors<1%", requests={"time": [0, START, START + 1_000_000], "status": [500, 200, 200], "service": "web", "route": "/", "method": "GET"})
-    assert (row["bad"], row["total"]) == (1, 3)
+    row = judged("errors<1%", requests={"time": [0, START, START + 1_000_000], "status": [500, 200, 503], "service": "web", "route": "/", "method": "GET"})
+    assert (row["bad"], row["total"]) == (1, 2)
 
 
 def test_a_year_stays_small() -> None:
     n = 100_000
     t = np.sort(np.random.default_rng(0).integers(0, 365 * 86_400, n))
     row = judged("errors<1%", requests={"time": (START + t * 1_000_000).tolist(), "status": 200, "service": "web", "route": "/", "method": "GET"})
-    assert row["total"] == n and len(row["series"]["lines"][0]["burn"]) <= 241
+    assert row["total"] == (t > t[-1] - 30 * 86_400).sum() and len(row["series"]["lines"][0]["burn"]) <= 241
+
+
+@pytest.mark.parametrize(("first_day", "last_day", "state", "bad"), [(30, 60, "broken", 60), (0, 25, "kept", 0)])
+def test_a_recording_longer_than_the_period_is_judged_by_its_last_period(first_day: int, last_day: int, state: str, bad: int) -> None:
+    i = np.arange(60_000)
+    failing = (i // 1000 >= first_day) & (i // 1000 < last_day) & (i % 500 == 0)
+    traffic = {"time": (START + i * 86_400_000).tolist(), "status": np.where(failing, 500, 200).tolist(), "service": "web", "route": "/", "method": "GET"}
+    row = judged("errors<0.15%", requests=traffic)
+    assert (row["state"], row["bad"], row["total"]) == (state, bad, 30_000)
+    assert row["budget"]["spent"]["value"] == pytest.approx(bad / 30_000 / 0.0015) and "counted over one period" in row["budget"]["spent"]["method"]
+    (note,) = row["notes"]
+    assert "judged is its last 30d" in note and "burned 1." in note
+    evidence = testing.evidence(requests=traffic)
+    row = run.part([of_objective(objective("errors<0.15%"))], run.counter(evidence))["objectives"][0]
+    share, counted, total = next(evidence.ask(row["attained"]["query"])[1])
+    assert (share, counted, total) == (pytest.approx(row["attained"]["value"]), bad, 30_000)
+    assert judged(of_objective(objective("errors<0.15%"), 90 * 86_400), requests=traffic)["total"] == 60_000
+
+
+def test_a_request_without_an_answer_is_bad() -> None:
+    row = judged("errors<1%", requests={"time": [START + i * 10_000 for i in range(3300)], "status": [0 if i % 33 == 0 else 200 for i in range(3300)], "service": "web", "route": "/", "method": "GET"})
+    assert (row["state"], row["bad"]) == ("broken", 100)

@@ -85,7 +85,7 @@ def _longer(slo: Slo, recording: counting.Events, start: int) -> str:
     said = f"the recording is longer than the period of {period}: judged is its last {period}, from {iso(start)} on; alerts are told over all of it"
     bad, total, bin_s = _events(slo, recording)
     burn = budget.burn_series(bad, total, bin_s, slo.target, slo.period_s)[max(0, round(slo.period_s / bin_s) - 1) :]
-    worst = float(np.nanmax(burn, initial=0.0))
+    worst = float(np.fmax.reduce(burn, initial=0.0))
     return said + (f"; the worst {period} of the recording burned {worst:.3g} times the budget" if worst > 1 else "")
 
 

@@ -64,6 +64,11 @@ def test_other_load_after_a_deploy_is_told() -> None:
     assert row["at_equal_load"]["ci"][0] < 0 < row["at_equal_load"]["ci"][1]
 
 
+def test_another_load_stands_in_the_summary() -> None:
+    assert "not like for like: the last stretch carried 2 times the load of the first" in ledger([0.0], surge=2.0)["summary"]
+    assert "like for like" not in ledger([0.0])["summary"]
+
+
 def test_rollouts_commits_and_other_events() -> None:
     at = START + 480_000_000
     rollout = [{"time": at + i * 20_000_000, "kind": "deploy", "service": s, "version": "2"} for i, s in enumerate(("web", "worker"))]
@@ -81,7 +86,60 @@ def test_without_a_deploy_there_is_nothing_to_judge() -> None:
         ledger([0.0], events=[{"time": START - 5_000_000, "kind": "deploy", "version": "0"}])
 
 
-def test_deploys_too_close_to_tell() -> None:
+def test_deploys_too_close_to_tell_are_judged_together() -> None:
     events = [{"time": START + 480_000_000 + i * 61_000_000, "kind": "deploy", "version": str(i)} for i in range(3)]
-    out = ledger([0.0], rate=2, events=events)
-    assert {d["result"] for d in out["deploys"]} == {"inconclusive"}
+    out = ledger([0.5], rate=2, events=events)
+    (row,) = out["deploys"]
+    assert row["what"] == "deploy of 0 and deploy of 1 and deploy of 2"
+    assert row["result"] == out["result"] == "worse"
+    assert "2 stretches between deploys are too short to be judged" in out["notes"][0]
+
+
+def judged(rows: dict[str, Any], *at: int) -> dict[str, Any]:
+    """``comparison`` of rows with a deploy at each of ``at`` (seconds)."""
+    events = [{"time": START + t * 1_000_000, "kind": "deploy", "service": "shop", "version": f"1.{i}"} for i, t in enumerate(at)]
+    asked = run.Asked(kind="deploys")
+    return deploys.compare([run.arm("recording", evidence(requests=rows, events=events), asked)], asked)
+
+
+def without(rows: dict[str, Any], route: str, first: int, last: int) -> dict[str, Any]:
+    """Rows without those of a route in [first, last) seconds."""
+    keep = [r != route or not first <= (t - START) / 1e6 < last for t, r in zip(rows["time"], rows["route"], strict=True)]
+    return {k: [x for x, y in zip(v, keep, strict=True) if y] if isinstance(v, list) else v for k, v in rows.items()}
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_deploy_that_fails_requests_is_worse(quick: bool) -> None:
+    """What fails fast shortens every duration: faster, and worse."""
+    rows = requests(1200, 8, seed=2, routes=ROUTES, errors={r: 0.3 for r in ROUTES}, since=600)
+    if quick:
+        rows["duration_us"] = [1000 if s >= 500 else d for s, d in zip(rows["status"], rows["duration_us"], strict=True)]
+    out = judged(rows, 600)
+    assert out["result"] == out["deploys"][0]["result"] == out["cumulative"]["errors"]["result"] == "worse"
+    assert "errors 0 % → " in out["summary"]
+    assert out["deploys"][0]["errors"]["shift"]["value"] == pytest.approx(0.3, abs=0.03)
+
+
+def test_a_slow_percent_after_a_deploy_is_worse() -> None:
+    rows = requests(1200, 8, seed=3, routes=ROUTES)
+    late = [(t - START) / 1e6 > 600 and i % 33 == 0 for i, t in enumerate(rows["time"])]
+    rows["duration_us"] = [d * 50 if x else d for d, x in zip(rows["duration_us"], late, strict=True)]
+    assert judged(rows, 600)["deploys"][0]["p99"]["result"] == "worse"
+
+
+def test_a_route_that_one_stretch_does_not_hold_is_judged_where_it_is() -> None:
+    rows = requests(2400, 6, seed=4, routes=ROUTES, slower={"/b": 300}, since=1600)
+    out = judged(without(rows, "/b", 800, 1000), 800, 1000, 1600)
+    assert [d["result"] for d in out["deploys"]] != ["worse"] * 3
+    assert out["result"] == out["deploys"][2]["result"] == "worse"
+    assert {r["route"] for r in out["routes_compared"]} == set(ROUTES)
+    assert out["deploys"][0]["uncompared"]["requests"] == {"a": pytest.approx(0.4, abs=0.05), "b": 0.0}
+    assert out["deploys"][0]["result"] != "no practical difference"
+    assert "of the requests" in out["deploys"][0]["reason"]
+
+
+def test_what_the_last_stretch_does_not_hold_is_named() -> None:
+    out = judged(without(requests(1200, 20, seed=5, routes=ROUTES), "/b", 600, 1200), 600)
+    assert out["result"] == "inconclusive"
+    assert "not compared: 40 % of the requests" in out["summary"].replace("39 %", "40 %").replace("41 %", "40 %")
+    assert [r["route"] for r in out["uncompared"]["routes"]] == ["/b"]

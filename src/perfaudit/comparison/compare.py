@@ -142,7 +142,9 @@ def compare(a: Arm, b: Arm, keys: Sequence[Key], least: Least, *, concurrent: bo
         results.setdefault(key, {})[metric] = result_of(shifts, adjusted_p)
     if len(found) == 1 and total and found[0].relevant:
         results[found[0].key] = dict(results[None])
-    errors = {key: by["errors"] for key, by in routes.items() if "errors" in by} | ({None: total["errors"][0]} if "errors" in total else {})
+    errors: dict[Key | None, Shift] = {key: by["errors"] for key, by in routes.items() if "errors" in by}
+    if "errors" in total:
+        errors[None] = total["errors"][0]
     answers = {key: together(by, failed_more=failed_more(errors.get(key), by.get("errors", OPEN))) for key, by in results.items()}
     return Compared(a, b, found, routes, total, answers, {(k, m): x for (k, m, _), x in zip(questions, p, strict=True)}, least, concurrent)
 

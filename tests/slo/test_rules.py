@@ -189,6 +189,14 @@ def test_promtool_fires_them_as_we_say(good: str, bad: str, at: str, fires: bool
 
 
 @needs_promtool
+@pytest.mark.parametrize("text", ['http_requests_total{status!~"5.."}', 'sum(rate(http_requests_total{status!~"5.."}[5m]))', 'sum(rate(http_requests_total{status!~"5.."}[$window]))'])
+def test_a_total_outage_without_a_series_of_good_events_fires(text: str, tmp_path: Path) -> None:
+    slo = Slo("errors-under-0.1-percent", "a", Indicator("ratio", good=Query(text), total=Query(text.replace('{status!~"5.."}', ""))), 0.999)
+    assert "page 1h" in simulated(built(slo), tmp_path, "_x300", "0+600x300", "150m")
+    assert "page 1h" not in simulated(built(slo), tmp_path, "0+600x300", "_x300", "150m")
+
+
+@needs_promtool
 def test_a_series_of_errors_that_is_not_there_yet_is_no_error(tmp_path: Path) -> None:
     found = built(ask("errors<0.1%"))
     (tmp_path / "rules.yml").write_text(found.text(), "utf-8")

@@ -64,7 +64,7 @@ def counts(slo: Slo, names: Mapping[str, str]) -> Counted | str:
     if i.kind == "metric":
         return "a bound on every sample has no budget, so no burn rate"
     if i.kind == "errors":
-        return _combined(_increase_of(names["errors"], names, i.route), _increase_of(names["requests"], names, i.route), bad=True)
+        return _combined(_none_is_zero(_increase_of(names["errors"], names, i.route)), _increase_of(names["requests"], names, i.route), bad=True)
     if i.kind == "latency":
         return _latency(names, i.route, i.bound)
     for query in (i.good, i.bad, i.total, i.value):
@@ -85,7 +85,7 @@ def counts(slo: Slo, names: Mapping[str, str]) -> Counted | str:
         ratio = f"avg(avg_over_time(({_flat(side.text)})[{WINDOW}:{STEP}]))"
         note = "a ratio that was computed elsewhere is averaged over time, not weighted by requests, and no minimum of events can be asked for"
         return Counted(ratio if i.bad else f"1 - {ratio}", "", note)
-    return _combined(_increase(side, i.counter), _increase(i.total, i.counter), bad=i.bad is not None)
+    return _combined(_none_is_zero(_increase(side, i.counter)), _increase(i.total, i.counter), bad=i.bad is not None)
 
 
 def sliced(slo: Slo, recorded: str) -> Counted:
@@ -122,8 +122,13 @@ def _on_route(found: selectors.Selector, names: Mapping[str, str], route: str) -
 
 
 def _combined(side: str, total: str, *, bad: bool) -> Counted:
-    lost = f"({side} or vector(0))" if bad else f"({total} - {side})"
+    lost = side if bad else f"({total} - {side})"
     return Counted(f"{lost} / {total}", lost)
+
+
+def _none_is_zero(counted: str) -> str:
+    """No series is a count of 0: errors that have not happened yet, good events in a total outage."""
+    return f"({counted} or vector(0))"
 
 
 def _increase(query: Query, counter: bool) -> str:

@@ -133,6 +133,31 @@ def test_recorded_counters_with_a_reset() -> None:
     assert row["unit"] == "events"
 
 
+RATIO = Indicator("ratio", bad=Query('http_requests_total{code=~"5.."}'), total=Query("http_requests_total"))
+
+
+def test_errors_before_the_first_sample_of_their_series_count() -> None:
+    good, late = counters("200", [1000.0 + 150 * i for i in range(240)]), counters("500", [300.0] * 120)
+    for i, row in enumerate(late):
+        row["time"] = good[120 + i]["time"]
+    rows = [*good, *late]
+    row = judged(Slo("a", "a", RATIO, 0.999), metrics=rows)
+    assert (row["state"], row["bad"], row["total"], row["sure"]) == ("broken", 300, 239 * 150 + 300, False)
+    assert any("300 events are first values" in n for n in row["notes"])
+    easy = judged(Slo("a", "a", RATIO, 0.9), metrics=rows)
+    assert easy["state"] == "kept" and easy["sure"]
+    evidence = testing.evidence(metrics=rows)
+    again = run.part([Slo("a", "a", RATIO, 0.999)], run.counter(evidence))["objectives"][0]
+    assert next(evidence.ask(again["attained"]["query"])[1])[0] == pytest.approx(row["attained"]["value"])
+
+
+def test_targets_that_are_scraped_in_turn_are_no_new_series() -> None:
+    rows = counters("200", [1000.0 + 150 * i for i in range(240)])
+    other = [r | {"time": r["time"] + 7_000_000, "labels": {**r["labels"], "instance": "b"}} for r in rows]
+    row = judged(Slo("a", "a", RATIO, 0.999), metrics=[*rows, *other])
+    assert row["total"] == 2 * 239 * 150 and row["notes"] == []
+
+
 def test_queries_without_their_metric_are_counted_in_the_access_log() -> None:
     row = judged(Slo("a", "a", RATIO, 0.99), requests=outage())
     assert (row["bad"], row["total"]) == (6000, 108_000)

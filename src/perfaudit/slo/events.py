@@ -22,6 +22,8 @@ BINS = ((2 * 86_400, 1), (20 * 86_400, 10), (float("inf"), 30))
 MOST_BINS = 3_000_000
 #: A server error, or no answer at all: load generators write 0 for a timeout or a refused connection, nginx 000 where nothing was sent.
 FAILED = "status >= 500 OR status = 0"
+#: The longest interval between samples that is usual: targets may be scraped at several.
+USUAL = 0.9
 COMPARE = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
@@ -30,6 +32,7 @@ class Events:
     """Events per bin: ``bad`` and ``total``, shape (n,), from ``start`` (µs) in bins of ``bin_s`` seconds.
 
     ``said`` tells a person what is counted, ``query`` counts it again with ``perfaudit query``, ``unit`` names an event.
+    ``born``: how many of the bad and of all events are first values of series that appeared later, which may be older than that.
     """
 
     start: int
@@ -39,6 +42,7 @@ class Events:
     said: str
     query: str
     unit: str = "requests"
+    born: tuple[float, float] = (0.0, 0.0)
     notes: list[str] = field(default_factory=list)
 
 
@@ -156,27 +160,44 @@ class Counter:
     def _recorded(self, selector: Selector) -> bool:
         return bool(self.evidence.one(f"SELECT count(*) FROM metrics WHERE name = {quote(selector.name)} AND {within(self.window)}")[0])
 
-    def _increments(self, selector: Selector) -> tuple[Any, str]:
-        """Increases of a counter per bin, over all series that match; a fall is a reset, after which the value itself is the increase."""
-        where = f"name = {quote(selector.name)} AND {selectors.condition(selector.matchers)} AND {within(self.window)}"
+    def _increments(self, selector: Selector) -> tuple[Any, float, str]:
+        """Increases of a counter per bin over all series that match, how much of them are first values, and the query.
+
+        A fall is a reset, after which the value itself is the increase. So is the first value of a series that appears when others of its name
+        have been there for a while: what it counts (mostly the first errors) happened since (``increase`` of Prometheus never sees it).
+        """
+        where = f"name = {quote(selector.name)} AND {selectors.condition(selector.matchers)}"
         steps = f"SELECT time, value, lag(value) OVER (PARTITION BY labels::VARCHAR ORDER BY time) AS before FROM metrics WHERE {where} AND NOT isnan(value)"
+        new = f"before IS NULL AND epoch_us(time) >= {self._later(selector.name)}"
         added = "CASE WHEN value >= before THEN value - before ELSE value END"
+        counted = f"({steps}) WHERE (before IS NOT NULL OR {new}) AND isfinite(value) AND {within(self.window)}"
         width = int(self.bin_s * 1_000_000)
-        found = self.evidence.columns(f"SELECT (epoch_us(time) - {self.window.start}) // {width} AS bin, sum({added}) AS n FROM ({steps}) WHERE before IS NOT NULL AND isfinite(value) GROUP BY 1")
-        return self._binned(found["bin"], found["n"], found["n"])[0], f"SELECT sum({added}) FROM ({steps}) WHERE before IS NOT NULL AND isfinite(value)"
+        found = self.evidence.columns(f"SELECT (epoch_us(time) - {self.window.start}) // {width} AS bin, sum({added}) AS n, coalesce(sum(value) FILTER ({new}), 0) AS born FROM {counted} GROUP BY 1")
+        total, born = self._binned(found["bin"], found["n"], found["born"])
+        return total, float(born.sum()), f"SELECT sum({added}) FROM {counted}"
+
+    def _later(self, name: str) -> int:
+        """From when on (µs) the first sample of a series is that of a new one: an interval between samples after the metric's own first sample."""
+        times = f"SELECT epoch_us(time) AS t, row_number() OVER (PARTITION BY labels::VARCHAR ORDER BY time) AS n, labels::VARCHAR AS l FROM metrics WHERE name = {quote(name)} AND NOT isnan(value)"
+        spans = f"SELECT min(t) AS first, max(t) - min(t) AS span, count(*) AS n FROM ({times}) WHERE n <= 2 GROUP BY l"
+        first, span = self.evidence.one(f"SELECT min(first), quantile_disc(span, {USUAL}) FILTER (n = 2) FROM ({spans})")
+        return int(first) + int(span) if span else self.window.end
 
     def _counters(self, part: Selector, whole: Selector, said: str, bad: bool) -> Events | Reason:
         import numpy as np
 
-        (some, some_query), (total, total_query) = self._increments(part), self._increments(whole)
+        (some, some_born, some_query), (total, total_born, total_query) = self._increments(part), self._increments(whole)
         if not total.sum():
             return Reason(f"{whole.text()} does not increase in the window")
         lost = some if bad else np.maximum(total - some, 0.0)
         notes = []
         if (some > total + 1e-9).any():
             notes.append(f"{part.text()} counts more than {whole.text()} at times: the two were not sampled together")
+        born = (some_born if bad else max(0.0, total_born - some_born), total_born)
+        if some_born or total_born:
+            notes.append(f"{max(some_born, total_born):,.0f} events are first values of series that appeared later than {whole.name} itself; they may have happened earlier, and increase() of Prometheus does not count them")
         share = f"({some_query}) / ({total_query})"
-        return Events(self.window.start, self.bin_s, np.minimum(lost, total), total, said, f"SELECT {f'1 - {share}' if bad else share} AS share_good", "events", notes)
+        return Events(self.window.start, self.bin_s, np.minimum(lost, total), total, said, f"SELECT {f'1 - {share}' if bad else share} AS share_good", "events", born, notes)
 
     def _samples(self, query: Query, indicator: Indicator) -> Events | Reason:
         """Samples of a recorded gauge as events: good while ``value op bound``."""

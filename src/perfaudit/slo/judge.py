@@ -126,6 +126,7 @@ def _counted(slo: Slo, found: counting.Events, recording: counting.Events, histo
     if kept and n < 1 / allowed - 1e-9:
         out |= {"state": "unknown", "reason": f"{n:,.0f} {unit} are too few: a share of {slo.target:.6g} can be told kept from {math.ceil(1 / allowed - 1e-9):,} on"}
     out["sure"] = bool(ratio.high is not None and 1 - ratio.high >= slo.target if kept else budget.interval(ratio.value, n)[0] > allowed)
+    out["sure"] &= _without(found.born, lost, n, slo, kept)
     out["budget"] = {"allowed": allowed, "burn": scaled(ratio.value / allowed, "×", lambda v: v / allowed)}
     if recorded_s >= slo.period_s:
         spent = Measurement(lost / (n * allowed), "share", n=round(n), method=f"{counted}; counted over one period of {shorthand(slo.period_s)}", query=query)
@@ -151,6 +152,14 @@ def _alerts(slo: Slo, recording: counting.Events, rate: float, recorded_s: float
         "recorded": {"seconds": recorded_s, "rate_per_s": rate},
         "series": _series(slo, rows, bad, total, bin_s, seen * bin_s, recording.start),
     }
+
+
+def _without(born: tuple[float, float], lost: float, n: float, slo: Slo, kept: bool) -> bool:
+    """Whether an objective is kept or broken also without what series counted before their first sample."""
+    if slo.method != "occurrences" or not any(born):
+        return not any(born)
+    bad, total = max(0.0, lost - born[0]), n - born[1]
+    return total > 0 and (bad / total <= 1 - slo.target + 1e-12) == kept
 
 
 def _covered(total: Any, bin_s: float) -> Any:

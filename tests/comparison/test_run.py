@@ -155,3 +155,32 @@ def test_since_and_until_narrow_both_arms() -> None:
     both = [run.arm(n, evidence(requests=r), asked) for n, r in (("a", a), ("b", b))]
     assert all(s.window.start >= START + 20_000_000 and s.window.end <= START + 70_000_000 for s in both)
     assert both[0].requests == sum(START + 20_000_000 <= t < START + 70_000_000 for t in a["time"])
+
+
+def test_what_was_not_compared_is_counted_and_nothing_the_same_is_said() -> None:
+    """Half of the traffic moved to a renamed route, ten times slower: what both arms hold did not change, and that is no answer."""
+    a = requests(1200, 40, seed=1, routes={"/fast": ("GET", 0.5, 20), "/search": ("GET", 0.5, 100)})
+    b = requests(1200, 40, seed=2, routes={"/fast": ("GET", 0.5, 20), "/v2/search": ("GET", 0.5, 1000)}, start=START + HOUR)
+    out = compared(a, b)
+    assert out["metrics"][0]["result"] == "no practical difference"
+    assert out["result"] == "inconclusive"
+    assert out["uncompared"]["requests"] == {"a": pytest.approx(0.5, abs=0.02), "b": pytest.approx(0.5, abs=0.02)}
+    assert out["uncompared"]["seconds"]["b"] > 0.95
+    assert "not compared: 50 % of the requests" in out["summary"]
+    assert out["mix"]["distance"]["value"] == pytest.approx(0.5, abs=0.02)
+    assert out["load"]["like_for_like"]
+
+
+def test_a_new_route_is_no_other_load_of_the_old_ones() -> None:
+    a = requests(200, 40, seed=1, routes={"/": ("GET", 1.0, 20)})
+    b = requests(200, 40, seed=2, routes={"/": ("GET", 0.4, 20), "/new": ("GET", 0.6, 20)}, start=START + HOUR)
+    out = compared(a, b)
+    assert out["load"]["like_for_like"]
+    assert "times the load" not in out["summary"]
+
+
+def test_a_canary_takes_a_small_part_of_the_traffic() -> None:
+    out = compared(requests(300, 50, seed=1), requests(300, 5, seed=2, start=START + 1_000_000))
+    assert out["as"] == "canary"
+    assert "load" not in out["summary"]
+    assert out["load"]["note"] .startswith("B took 9")

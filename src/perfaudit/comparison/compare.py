@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from perfaudit.baseline.stream import Key
+from perfaudit.comparison import coverage
 from perfaudit.comparison import load as loads
 from perfaudit.comparison.arms import Arm
 from perfaudit.comparison.decide import Answer, adjusted, failed_more, result_of, together
@@ -113,7 +115,13 @@ class Compared:
         if BETTER in words:
             return BETTER
         total = self.answers.get(None)
-        return SAME if total is not None and total.result == SAME else OPEN
+        return SAME if total is not None and total.result == SAME and not coverage.too_much(self.left) else OPEN
+
+    @cached_property
+    def left(self) -> dict[str, Any]:
+        """What no figure tells of: routes of one arm, and those that matter and are too rare in one to be judged."""
+        told = {p.key for p in self.found if not p.relevant or min(p.a.requests, p.b.requests) >= LEAST_REQUESTS}
+        return coverage.uncompared(self.a.source, self.b.source, told)
 
     def named(self, word: str) -> list[Key]:
         """The routes with this result."""
@@ -159,7 +167,7 @@ def asked_of(shifts: Iterable[Shift]) -> list[str]:
 
 def part(compared: Compared, kind: str, only: Mapping[str, Iterable[Key]], notes: Sequence[str] = ()) -> dict[str, Any]:
     """``comparison`` of the result, without what environments and deploys add."""
-    load = loads.compare(compared.a, compared.b)
+    load = loads.compare(compared.a, compared.b, canary=kind == "canary")
     out: dict[str, Any] = {
         "as": kind,
         "result": compared.result,
@@ -170,11 +178,13 @@ def part(compared: Compared, kind: str, only: Mapping[str, Iterable[Key]], notes
         "routes": [_route(compared, p) for p in compared.found],
         "mix": _mix(compared),
         "load": load,
+        "uncompared": compared.left,
         "only_in": {arm: [{"method": m or "-", "route": r or "(unreadable)"} for m, r in sorted(keys)] for arm, keys in only.items()},
         "error_rate": {"alpha": 0.05, "questions": sum(len(a.results) for a in compared.answers.values()), "method": "Holm over all metrics of all routes and of the total"},
         "notes": list(notes),
     }
-    out["summary"] = summary(compared, load)
+    unlike = "" if load["like_for_like"] or kind == "canary" else load["note"]
+    out["summary"] = "; ".join(filter(None, [summary(compared), unlike, coverage.said(compared.left, (compared.a.name, compared.b.name))]))
     return out
 
 
@@ -297,8 +307,10 @@ def signed(change: float) -> str:
 
 def _mix(compared: Compared) -> dict[str, Any]:
     """How far the mixes lie apart (half the sum of the differences of weights), and whether that alone moved the totals."""
-    distance = sum(abs(p.weights[0] - p.weights[1]) for p in compared.found) / 2
-    out: dict[str, Any] = {"distance": Measurement(distance, "share of requests", n=sum(p.a.requests for p in compared.found), method="half the sum of differences of route shares").to_json()}
+    a, b = compared.a.source, compared.b.source
+    counts = [{k: t.count / max(1, s.requests) for k, t in s.totals.items()} for s in (a, b)]
+    distance = sum(abs(counts[0].get(k, 0.0) - counts[1].get(k, 0.0)) for k in sorted(set(a.totals) | set(b.totals))) / 2
+    out: dict[str, Any] = {"distance": Measurement(distance, "share of requests", n=a.requests, method="half the sum of differences of route shares, over the routes of both").to_json()}
     said = []
     if compared.found:
         own = pooled(compared.a, compared.b, compared.found)
@@ -310,11 +322,10 @@ def _mix(compared: Compared) -> dict[str, Any]:
     return out
 
 
-def summary(compared: Compared, load: Mapping[str, Any]) -> str:
+def summary(compared: Compared) -> str:
     """The answer in a line."""
     a, b = compared.a.name, compared.b.name
     result = compared.result
-    unlike = "" if load.get("like_for_like", True) else f"; {load['note']}"
     if result in (WORSE, BETTER):
         routes = compared.named(result)
         reasons = [f"{m} {r}: {told(compared.routes[(m, r)][compared.answers[(m, r)].metric])}" for m, r in routes[:3]]
@@ -324,11 +335,11 @@ def summary(compared: Compared, load: Mapping[str, Any]) -> str:
         more = f" and {len(routes) - 3} more" if len(routes) > 3 else ""
         other = compared.named(BETTER) if result == WORSE else []
         mixed = f"; {len(other)} {'route is' if len(other) == 1 else 'routes are'} better" if other else ""
-        return f"{b} is {result} than {a}: {'; '.join(reasons)}{more}{mixed}{unlike}"
+        return f"{b} is {result} than {a}: {'; '.join(reasons)}{more}{mixed}"
     if result == SAME:
         left = len([p for p in compared.found if p.relevant and (p.key not in compared.answers or compared.answers[p.key].result == OPEN)])
-        return f"no practical difference between {a} and {b} over all routes" + (f"; {left} {'route' if left == 1 else 'routes'} could not be told alone" if left else "") + unlike
-    return f"inconclusive: {_undecided(compared)}{unlike}"
+        return f"no practical difference between {a} and {b} over all routes" + (f"; {left} {'route' if left == 1 else 'routes'} could not be told alone" if left else "")
+    return f"inconclusive: {_undecided(compared)}"
 
 
 def _undecided(compared: Compared) -> str:
@@ -336,6 +347,8 @@ def _undecided(compared: Compared) -> str:
         n = min(compared.a.source.requests, compared.b.source.requests)
         return f"too little to compare ({n:,} requests in the smaller arm, {min(compared.a.bins, compared.b.bins)} time bins)"
     answer = compared.answers[None]
+    if answer.result == SAME:
+        return "no practical difference on the routes that both hold often enough, but they are not all"
     open_ = [m for m in answer.results if answer.results[m] == OPEN] or list(answer.results)
     shifts = [compared.total[m][0] for m in open_]
     seen = [f"{s.metric} changes of {percent(s.detectable if s.metric == 'errors' else math.expm1(min(s.detectable, 50.0)))}" for s in shifts if s.detectable is not None]

@@ -13,22 +13,25 @@ from perfaudit.model import Measurement
 LIKE = 1.1
 
 
-def compare(a: Arm, b: Arm) -> dict[str, Any]:
-    """``load``: arrivals per second of both arms, their ratio with its interval, and whether that is like for like."""
-    na, nb = (sum(p.requests for p in arm.parts.values()) for arm in (a, b))
+def compare(a: Arm, b: Arm, *, canary: bool = False) -> dict[str, Any]:
+    """``load``: arrivals per second of both arms on all routes, their ratio with its interval, and whether that is like for like.
+
+    ``canary``: the arms share one traffic, of which a canary takes a small part by design.
+    """
+    na, nb = a.source.requests, b.source.requests
     rates = [n / arm.window.seconds for n, arm in ((na, a), (nb, b))]
-    if min(rates) <= 0:
-        return {"like_for_like": False, "note": "one arm holds no request of a common route"}
     ratio = rates[1] / rates[0]
     half = 1.96 * math.sqrt(1 / na + 1 / nb)
     out: dict[str, Any] = {
-        "a": Measurement(rates[0], "1/s", n=na, method="arrivals on common routes").to_json(),
-        "b": Measurement(rates[1], "1/s", n=nb, method="arrivals on common routes").to_json(),
+        "a": Measurement(rates[0], "1/s", n=na, method="arrivals").to_json(),
+        "b": Measurement(rates[1], "1/s", n=nb, method="arrivals").to_json(),
         "ratio": Measurement(ratio, "times A", (ratio * math.exp(-half), ratio * math.exp(half)), n=na + nb, method="ratio of Poisson counts").to_json(),
         "like_for_like": 1 / LIKE <= ratio <= LIKE,
     }
     if out["like_for_like"]:
         out["note"] = "both arms carried the same load"
+    elif canary:
+        out["note"] = f"B took {100 * ratio / (1 + ratio):.2g} % of the requests of both"
     else:
         more, times = ("B", ratio) if ratio > 1 else ("A", 1 / ratio)
         out["note"] = f"not like for like: {more} carried {times:.2g} times the load"

@@ -70,7 +70,7 @@ def part(both: Sequence[Mapping[str, Any]], names: Sequence[str], asked: Asked) 
     shared = [k for k in rows_a if k in rows_b and k != ("*", "other")]
     if not shared:
         raise InsufficientEvidence("the arms have no route in common", where=" and ".join(names), todo="compare recordings of the same service")
-    mix = _mix(rows_a, rows_b, shared)
+    mix = _mix(rows_a, rows_b)
     tests = _tests(a, b, both, asked.least, mix)
     results = _judged(tests, asked.least, a, b, rows_a, rows_b)
     routes = [_route(k, rows_a[k], rows_b[k], a, b, tests, results) for k in shared]
@@ -95,8 +95,9 @@ def part(both: Sequence[Mapping[str, Any]], names: Sequence[str], asked: Asked) 
     return out
 
 
-def _mix(rows_a: Mapping[Any, Any], rows_b: Mapping[Any, Any], shared: Sequence[Any]) -> dict[str, Any]:
-    counts = [[r[k]["count"] for k in shared] for r in (rows_a, rows_b)]
+def _mix(rows_a: Mapping[Any, Any], rows_b: Mapping[Any, Any]) -> dict[str, Any]:
+    keys = sorted(set(rows_a) | set(rows_b))
+    counts = [[r[k]["count"] if k in r else 0 for k in keys] for r in (rows_a, rows_b)]
     shares = [np.array(c) / max(1, sum(c)) for c in counts]
     distance = float(np.abs(shares[0] - shares[1]).sum() / 2)
     return {"distance": Measurement(distance, "share of requests", n=sum(counts[0]), method="half the sum of differences of route shares").to_json(), "paradox": []}

@@ -132,7 +132,7 @@ def _total(part: Row) -> Table:
 def left_out(part: Row) -> Table:
     """Routes that were not compared, with what they own of each arm."""
     left = part.get("uncompared")
-    if not left:  # stored results name the routes only
+    if not left or not left["routes"]:  # stored results name the routes only
         rows: list[tuple[Cell, ...]] = [(name(r), f"only in {arm.upper()}") for arm, listed in part.get("only_in", {}).items() for r in listed]
         return Table("Routes that were not compared", ("Route", "Where"), rows[:40], f"{len(rows) - 40} more." if len(rows) > 40 else "")
     sides = ("first stretch", "last stretch") if "deploys" in part else ("A", "B")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
+from perfaudit.audit import opened
 from perfaudit.capacity import demands, observed, study
 from perfaudit.capacity.answer import Answer, Facts, decide, fallen, serial
 from perfaudit.capacity.points import Points
 from perfaudit.config import objective
-from perfaudit.model import Window
+from perfaudit.evidence.readers import ReadOptions
+from perfaudit.evidence.store import Evidence
+from perfaudit.model import Window, iso
 from perfaudit.stats import usl
 from perfaudit.testing import evidence
 
@@ -158,16 +162,66 @@ def test_a_route_and_errors_as_objectives() -> None:
     assert study.of_evidence(store, WHOLE, objective("/nothing p95<1s"), CLEAR).capacity is None
 
 
+USERS = [1, 18, 36, 72, 108, 144, 216]
+RATES = [64.9, 995.9, 1652.4, 1853.2, 1828.9, 1775.0, 1702.2]
+
+
+def stages(name: str, scale: float = 1.0, shift: int = 0) -> list[dict[str, Any]]:
+    return [{"time": START + shift + i * 60_000_000, "duration_us": 60_000_000, "virtual_users": n, "achieved_per_s": x * scale, "test": name} for i, (n, x) in enumerate(zip(USERS, RATES, strict=True))]
+
+
 def test_the_stages_of_a_load_test_are_loads() -> None:
-    users = [1, 18, 36, 72, 108, 144, 216]
-    rates = [64.9, 995.9, 1652.4, 1853.2, 1828.9, 1775.0, 1702.2]
-    rows = [{"time": START + i * 60_000_000, "duration_us": 60_000_000, "virtual_users": n, "achieved_per_s": x, "test": "t"} for i, (n, x) in enumerate(zip(users, rates, strict=True))]
-    inside = {"time": [START + i * 60_000_000 + 1_000 for i in range(7)], "duration_us": [(i + 1) * 100_000 for i in range(7)], "status": 200, "route": "/", "method": "GET", "service": "load-generator"}
-    found = study.of_evidence(evidence(load_stages=rows, requests=inside), WHOLE, objective("p95<350ms"), CLEAR)
+    inside = {"time": [START + i * 60_000_000 + 1_000 for i in range(7)], "duration_us": [(i + 1) * 100_000 for i in range(7)], "status": 200, "route": "/", "method": "GET", "service": "load-generator", "instance": "t"}
+    others = {"time": [START + i * 60_000_000 + 2_000 for i in range(7) for _ in range(50)], "duration_us": 5_000_000, "status": 200, "route": "/", "method": "GET", "service": "web"}
+    store = evidence(load_stages=stages("t"), requests=[{k: v[i] if isinstance(v, list) else v for k, v in rows.items()} for rows in (inside, others) for i in range(len(rows["time"]))])
+    points = observed.staged(store, [("t",)])
+    assert points is not None and not points.sized
+    found = study.of_points(points, objective("p95<350ms"))
     assert isinstance(found.law, usl.Scalability) and round(found.law.sigma.value, 5) == 0.02773
     assert found.capacity is not None and found.capacity.load is not None and (found.capacity.load.low, found.capacity.load.high) == (36, 72)
     assert decide(found).answer == "do not scale"
-    assert observed.staged(evidence(load_stages=rows[:2])) is None
+    assert observed.staged(evidence(load_stages=stages("t")[:2]), [("t",)]) is None
+    assert observed.staged(store, []) is None and observed.staged(store, [("another",)]) is None
+
+
+def test_generators_that_run_at_once_are_added_up() -> None:
+    points = observed.staged(evidence(load_stages=[*stages("a"), *stages("b", 0.5, shift=500_000)]), [("a", "b")])
+    assert points is not None and points.load[1:] == pytest.approx([2 * n for n in USERS[1:]], rel=0.01)
+    assert points.throughput[2:] == pytest.approx([1.5 * x for x in RATES[2:]], rel=0.01) and "2 generators" in points.notes[1]
+    apart = observed.staged(evidence(load_stages=[*stages("a"), *stages("b", shift=120_000_000)]), [("a", "b")])
+    assert apart is not None and len(apart.load) == 5
+
+
+def open_test(rates: list[int], per: int = 40) -> list[dict[str, Any]]:
+    """k6 with planned arrivals: answers take eight times as long from 100 requests a second on, and users follow."""
+    rng = np.random.default_rng(3)
+    points = []
+    for second in range(per * len(rates)):
+        rate = rates[second // per]
+        took = 0.05 if rate < 100 else 0.4
+        points.append((float(second), "vus", float(max(1, int(rate * took)) + rng.integers(0, 3))))
+        for at, d in zip(second + np.sort(rng.random(rate)), rng.exponential(took, rate), strict=True):
+            points.append((float(at + d), "http_req_duration", float(d * 1e3)))
+    points.append((100.0, "dropped_iterations", 1.0))
+    return [
+        {"metric": name, "type": "Point", "data": {"time": iso(START + int(t * 1e6)), "value": v, "tags": {"status": "200", "method": "GET", "name": "http://x/a"} if name.startswith("http") else {}}}
+        for t, name, v in sorted(points)
+    ]  # fmt: skip
+
+
+def test_users_of_an_open_test_are_no_load(tmp_path: Any) -> None:
+    (tmp_path / "k6.json").write_text("".join(json.dumps(row) + "\n" for row in open_test([20, 40, 60, 80, 100, 120])))
+    store = Evidence(opened([str(tmp_path / "k6.json")], tmp_path / "evidence", ReadOptions()))
+    assert observed.staged(store, [("k6.json",)]) is not None  # what it would say if it were closed
+    found = study.of_evidence(store, Window(START, START + 240_000_000), None, CLEAR)
+    assert found.points is not None and found.points.unit == "requests in flight"
+    assert decide(found).answer != "do not scale"
+
+
+def test_no_answer_at_all_is_an_error() -> None:
+    at, _, took = served(20, 100)
+    rows = requests(at, took) | {"status": [0 if i % 20 == 0 else 200 for i in range(len(at))]}
+    assert study.of_evidence(evidence(requests=rows), WHOLE, objective("errors<1%"), CLEAR).capacity.kept == "none"  # type: ignore[union-attr]
 
 
 def test_a_fall_counts_only_while_work_was_offered() -> None:

@@ -102,12 +102,21 @@ def test_users_are_not_bought(tmp_path: Path) -> None:
     assert eight[-1][1] > 1.8 * four[-1][1]
     for name in ("users", "vus", "clients", "connections"):
         answer, reason = answered(tmp_path, four, header=f"{name},rps")
-        assert answer == "cannot tell" and "stops growing at 19" in reason and "look the same" in reason
+        assert answer == "cannot tell" and "stops growing at 200/s" in reason and "look the same" in reason
     answer, reason = answered(tmp_path, eight, header="users,rps")
     assert answer == "leave alone" and "where it ends was not seen" in reason
     assert answered(tmp_path, four, header="nodes,rps")[0] == "do not scale"
     assert "not what could be bought" in table.read(written(tmp_path, lines(four, "users,rps"))).notes[0]
     assert answered(tmp_path, SDM91, header="users,rps")[0] == "do not scale"  # here it was seen to fall
+
+
+@pytest.mark.parametrize("wanted", ["errors<1%", "p99<200ms", "p50<200ms", "/checkout p95<200ms"])
+def test_p95_is_no_answer_to_another_objective(tmp_path: Path, wanted: str) -> None:
+    rows = [(n, 10 * n, 50 + n) for n in (1, 2, 4, 8, 16, 32)]
+    points = table.read(written(tmp_path, lines(rows, "users,rps,p95_ms")))
+    at = study.part(study.study(study.of_points(points, parsed(wanted))))["at_objective"]
+    assert at["kept"] == "unknown" and "95th percentile of all requests" in at["reason"]
+    assert study.part(study.study(study.of_points(points, parsed("p95<70ms"))))["at_objective"]["kept"] == "some"
 
 
 def test_a_flat_knee_is_no_fall(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ class Facts:
     """All that the answer rests on; what is not known is None or empty.
 
     ``bound``: of the objective, in ms or as a share; ``beyond``: throughput up to which it would be kept by the law. ``saturation``: throughput
-    at which a recording levels off. ``unlocked``: locks
-    were looked for with enough evidence, and ruled out.
+    at which it levels off. ``unlocked``: locks were looked for with enough evidence, and ruled out. ``why_not``: why there is no law,
+    ``unjudged``: why nothing is said of the objective.
     """
 
     points: Points | None = None
@@ -62,6 +62,7 @@ class Facts:
     verdict: Mapping[str, Any] = field(default_factory=dict)
     unlocked: bool = False
     why_not: str = ""
+    unjudged: str = ""
 
     @property
     def problem(self) -> str:

@@ -7,6 +7,7 @@ out, and arrivals must themselves have varied.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from perfaudit.baseline.cube import MOST_BINS, STEPS
 from perfaudit.capacity.changes import segments
 from perfaudit.capacity.points import Points
 from perfaudit.config import Objective
+from perfaudit.evidence.naming import LOAD_GENERATOR
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Window, iso
 from perfaudit.stats.correlation import spearman
@@ -26,6 +28,8 @@ PER_INTERVAL = 400
 LEAST_INTERVALS = 12
 #: A load test with fewer levels of users has no stages.
 LEAST_STAGES = 3
+#: A generator took part in a stage when it ran for so much of it.
+COVERED = 0.8
 #: Arrivals (95th over 5th percentile) must vary at least so much, or requests in flight rose for another reason than load.
 LEAST_DRIVEN = 1.5
 #: Rank correlation of arrivals and requests in flight, below the largest throughput, that a load shows.
@@ -56,17 +60,34 @@ def observe(evidence: Evidence, condition: str, window: Window, objective: Objec
     return _points(rows, step, query)
 
 
-def staged(evidence: Evidence) -> Points | None:
-    """The stages of a load test as loads: virtual users, achieved rate and p95 of what ran meanwhile; None with fewer than three levels of users."""
-    if not evidence.has("load_stages"):
+def staged(evidence: Evidence, tests: Sequence[Sequence[str]]) -> Points | None:
+    """The stages of a load test as loads: virtual users, achieved rate and p95 of its own requests. ``tests``: for each test the result files of
+    its generators, whose users and rates are added up. Only tests of a closed model: an open one's users follow from how slow the system is.
+    None without a test of three levels of users; of several the one with most levels.
+    """
+    found = [points for files in tests if (points := _stages(evidence, files)) is not None]
+    return max(found, key=lambda p: len(p.load), default=None)
+
+
+def _stages(evidence: Evidence, files: Sequence[str]) -> Points | None:
+    """The first generator's stages, with what the others did meanwhile; stages that another one covers only in part are left out."""
+    if not evidence.has("load_stages") or not files:
         return None
-    query = """SELECT virtual_users AS users, avg(achieved_per_s) AS rate, avg(p95) AS measured FROM (
-SELECT s.virtual_users, s.achieved_per_s, (SELECT quantile_disc(r.duration_us, 0.95) / 1e3 FROM requests r WHERE r.time >= s.time AND r.time < s.time + to_microseconds(s.duration_us)) AS p95
-FROM load_stages s WHERE s.virtual_users > 0 AND s.achieved_per_s > 0) GROUP BY users ORDER BY users"""
+    names = ", ".join(map(quote, sorted(files)))
+    query = f"""WITH own AS (SELECT * FROM load_stages WHERE test = {quote(min(files))} AND virtual_users > 0 AND achieved_per_s > 0),
+beside AS (SELECT a.time, b.test, sum(b.virtual_users * part) / sum(part) AS users, sum(b.achieved_per_s * part) / sum(part) AS rate, sum(part) / any_value(a.duration_us) AS covered
+  FROM own a JOIN (SELECT * FROM load_stages WHERE test IN ({names}) AND virtual_users IS NOT NULL) b
+    ON b.time < a.time + to_microseconds(a.duration_us) AND a.time < b.time + to_microseconds(b.duration_us),
+  LATERAL (SELECT epoch_us(least(a.time + to_microseconds(a.duration_us), b.time + to_microseconds(b.duration_us))) - epoch_us(greatest(a.time, b.time)) AS part) GROUP BY 1, 2),
+together AS (SELECT time, CAST(round(sum(users)) AS INT) AS users, sum(rate) AS rate FROM beside WHERE covered >= {COVERED} GROUP BY 1 HAVING count(*) = {len(set(files))})
+SELECT t.users, avg(t.rate) AS rate, avg((SELECT quantile_disc(r.duration_us, 0.95) / 1e3 FROM requests r
+  WHERE r.service = {quote(LOAD_GENERATOR)} AND r.instance IN ({names}) AND r.time >= o.time AND r.time < o.time + to_microseconds(o.duration_us))) AS measured
+FROM together t JOIN own o USING (time) WHERE t.rate > 0 GROUP BY 1 ORDER BY 1"""
     found = {k: np.ma.filled(np.ma.asarray(v, dtype=np.float64), np.nan) for k, v in evidence.columns(query).items()}
     if len(found["users"]) < LEAST_STAGES:
         return None
-    return Points(found["users"], found["rate"], found["measured"], unit="virtual users", query=query, notes=("loads are the stages of a load test, averaged per number of virtual users",))
+    notes = ["loads are the stages of a load test, averaged per number of virtual users"] + ([f"{len(files)} generators ran at once: their users and rates are added up"] if len(files) > 1 else [])
+    return Points(found["users"], found["rate"], found["measured"], unit="virtual users", sized=False, query=query, notes=tuple(notes))
 
 
 def _intervals(evidence: Evidence, where: str, step: int, objective: Objective | None) -> tuple[dict[str, NDArray[Any]], str]:
@@ -74,7 +95,7 @@ def _intervals(evidence: Evidence, where: str, step: int, objective: Objective |
     chosen = f" FILTER (route = {quote(objective.route.rpartition(':')[2])})" if objective and objective.route else ""
     wanted = f"quantile_disc(duration_us, {objective.quantile if objective and objective.kind == 'latency' else 0.95}){chosen} / 1e3"
     if objective and objective.kind == "errors":
-        wanted = f"avg((status >= 500)::INT){chosen}"
+        wanted = f"avg((status >= 500 OR status = 0)::INT){chosen}"
     query = f"""WITH came AS (SELECT epoch_us(time) // {length} AS bin, count(*) AS n, sum({length} - epoch_us(time) % {length}) AS area, {wanted} AS measured FROM requests WHERE {where} GROUP BY 1),
 went AS (SELECT (epoch_us(time) + duration_us) // {length} AS bin, count(*) AS n, sum({length} - (epoch_us(time) + duration_us) % {length}) AS area FROM requests WHERE {where} GROUP BY 1)
 SELECT bin, coalesce(c.n, 0) AS arrived, coalesce(w.n, 0) AS completed, measured,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from perfaudit.baseline import load_test
 from perfaudit.baseline import tiers as tiering
 from perfaudit.capacity import demands, objective, observed, pools
 from perfaudit.capacity.answer import Answer, Facts, decide, fallen, now, serial
@@ -24,6 +25,8 @@ CURVE, MOST_POINTS = 30, 400
 NEARLY_ALL = 0.95
 #: A level beyond a knee takes two runs: one has no neighbour that says the same.
 LEAST_FLAT = 2
+#: The quantile of a table and of a load test's stages.
+MEASURED = 0.95
 _USL = "scalability law, least squares in X; resampled residuals"
 
 
@@ -47,6 +50,8 @@ def of_points(points: Points, wanted: Objective | None, *, why_not: str = "", **
     facts = Facts(points, law, saturation=plateau, why_not=why_not, **known)
     if wanted is None or not np.isfinite(points.measured).any():
         return replace(facts, objective=wanted.text if wanted else "")
+    if points.runs and (wanted.kind != "latency" or wanted.quantile != MEASURED or wanted.route):
+        return replace(facts, objective=wanted.text, unjudged="what was measured at these loads is the 95th percentile of all requests, which says nothing of that")
     bound = wanted.bound / 1e3 if wanted.kind == "latency" else wanted.bound
     if why_not:
         return replace(facts, objective=wanted.text, bound=bound, capacity=_kept(points, bound))
@@ -102,9 +107,10 @@ def of_evidence(evidence: Evidence, window: Window, wanted: Objective | None, au
     tiers = tiering.find(evidence)
     points = observed.observe(evidence, tiers.condition, window, wanted)
     why_not = points if isinstance(points, str) else observed.undriven(points)
-    stages = observed.staged(evidence)
+    tests = load_test.find(evidence.bundle)
+    stages = observed.staged(evidence, [j.run.tests for j in tests.all if j.trusted and j.model == "closed"] if tests else [])
     if stages is not None and (why_not or stages.load.max() >= usl.LEAST_SPAN * stages.load.min()):
-        return of_points(stages, wanted if wanted and wanted.quantile == 0.95 and not wanted.route else None, verdict=verdict, unlocked=unlocked)
+        return of_points(stages, wanted, verdict=verdict, unlocked=unlocked)
     if isinstance(points, str):
         return Facts(verdict=verdict, unlocked=unlocked, why_not=why_not)
     return of_points(points, wanted, verdict=verdict, unlocked=unlocked, stations=tuple(demands.stations(evidence, points)), why_not=why_not)
@@ -201,7 +207,7 @@ def _objective(facts: Facts) -> dict[str, Any]:
     out: dict[str, Any] = {"objective": facts.objective} | ({"bound": facts.bound} if facts.bound else {})
     capacity, points = facts.capacity, facts.points
     if capacity is None or points is None:
-        return out | {"kept": "unknown", "reason": facts.why_not or "no latency was measured at these loads"}
+        return out | {"kept": "unknown", "reason": facts.unjudged or facts.why_not or "no latency was measured at these loads"}
     out |= {"kept": capacity.kept, "reason": capacity.method}
     unit = points.unit if points.arrivals is None else "1/s"
     if capacity.load is not None:

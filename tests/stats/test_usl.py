@@ -147,3 +147,19 @@ def test_a_fit_takes_well_under_a_second() -> None:
     began = time.process_time()
     fitted(np.tile(LOADS, 50), np.tile(SDM91, 50))
     assert time.process_time() - began < 2
+
+
+def test_no_interval_is_nan_where_points_scatter() -> None:
+    """Noise as large as the throughput: replicates without any throughput are left out, or the law is refused; never a NaN, never a warning."""
+    rng = np.random.default_rng(11)
+    loads = np.array([1.0, 2, 4, 8, 16, 32, 50])
+    kinds = set()
+    for spread in (0.1, 0.6, 1.2, 2.0):
+        for _ in range(8):
+            found = usl.fit(loads, usl.law(loads, np.array([[20, 0.05, 0.001]]))[0] * rng.lognormal(0, spread, len(loads)))
+            kinds.add(type(found))
+            if isinstance(found, usl.Refusal):
+                continue
+            for interval in (found.gamma, found.sigma, found.kappa, found.gain(50, 100), found.predict(100), found.without(100, contention=True), found.peak_load, found.peak_throughput):
+                assert interval is None or all(v is None or np.isfinite(v) for v in interval)
+    assert usl.Scalability in kinds

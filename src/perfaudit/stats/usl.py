@@ -37,6 +37,8 @@ SUPERLINEAR = 0.02
 #: Replicates: the ends of a 95 % interval move by under a twentieth of its width.
 REPLICATES = 1_000
 LEVEL = 0.95
+#: A replicate in which one of the load does (nearly) nothing is noise without a law; more of them than this would move the ends of an interval.
+NOTHING, LOST = 1e-6, 0.05
 #: Data are refused as superlinear at these odds: one honest series in a hundred at most.
 SURE = 0.99
 _SEED = 20_070_101
@@ -103,8 +105,7 @@ class Scalability:
         """Throughput at ``end`` over that at ``start``. Raises ``ValueError`` as :meth:`predict`."""
         self._check(start)
         self._check(end)
-        ratio = law(end, self.draws) / law(start, self.draws)
-        return _interval(float((law(end, self._point) / law(start, self._point))[0]), ratio)
+        return _interval(float(_ratio(start, end, self._point)[0]), _ratio(start, end, self.draws))
 
     def _at(self, load: float, keep: tuple[float, float]) -> Interval:
         self._check(load)
@@ -126,6 +127,12 @@ def law(load: Any, parameters: Array) -> Array:
     gamma, sigma, kappa = (parameters[:, i] if n.ndim == 0 else parameters[:, i, None] for i in range(3))
     out: Array = gamma * n / (1 + sigma * (n - 1) + kappa * n * (n - 1))
     return out
+
+
+def _ratio(start: float, end: float, parameters: Array) -> Array:
+    """X(end)/X(start) for every row of ``parameters``; γ cancels out."""
+    alike = np.column_stack([np.ones(len(parameters)), parameters[:, 1:]])
+    return law(end, alike) / law(start, alike)
 
 
 def peak(sigma: float, kappa: float) -> float:
@@ -156,6 +163,9 @@ def fit(loads: Any, throughput: Any, *, block: int = 1, replicates: int = REPLIC
     scale = np.sqrt(degrees / rng.chisquare(degrees, (replicates, 1)))
     noise = (spread - spread.mean())[_blocks(rng, len(n), replicates, block)] * weight * scale
     draws = _refit(n, fitted + noise, point)
+    draws = draws[draws[:, 0] > NOTHING * point[0]]
+    if len(draws) < (1 - LOST) * replicates:
+        return Refusal(f"throughput scatters by {np.sqrt(np.mean(residual**2)) / x.mean():.0%} around the scalability law: too much to say more than that", "measure longer at each load, or each load several times")
     found, reach = peak(point[1], point[2]), REACH * float(n.max())
     peaks = np.array([min(peak(s, k), 1e12) for _, s, k in draws])
     inside = 0 < found <= reach

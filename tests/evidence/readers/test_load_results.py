@@ -214,6 +214,38 @@ def test_jmeter_newer_columns_transactions_and_what_is_broken(read):
     assert read(jmeter, head).rows["requests"][0] | {"service": 0, "instance": 0} == {"time": 1795420800250000, "duration_us": 50_000, "status": 200, "method": None, "route": "/a/{id}", "response_bytes": None, "request_bytes": None, "service": 0, "instance": 0}
 
 
+JTL = b"timeStamp,elapsed,label,responseCode,responseMessage,success,failureMessage\n"
+
+
+def test_a_response_that_an_assertion_refused_is_no_good_answer(read):
+    rows = b"1795420800000,50,/a,200,OK,false,Test failed: text expected to contain /Welcome/\n1795420800100,50,/a,200,OK,true,\n"
+    rows += b'1795420800200,950,/a,200,OK,false,"The operation lasted too long: It took 950 milliseconds"\n1795420800300,50,/a,404,Not found,false,\n1795420800400,50,/a,404,Not found,true,\n'
+    sink = read(jmeter, JTL + rows)
+    assert sink.column("requests", "status") == [0, 200, 200, 404, 404]
+    assert any("1 samples failed in JMeter with a status below 400" in n for n in sink.notes)
+    xml = b"""<testResults version="1.2">
+<httpSample t="90" ts="1795420800000" s="false" lb="/a" rc="200" rm="OK">
+  <assertionResult><name>welcome</name><failure>true</failure>
+  <failureMessage>Test failed</failureMessage></assertionResult>
+</httpSample>
+<httpSample t="90" ts="1795420800100" s="false" lb="/a" rc="200" rm="OK">
+  <assertionResult><failureMessage>The operation lasted too long: It took 90 milliseconds</failureMessage></assertionResult>
+</httpSample>
+</testResults>
+"""
+    assert read(jmeter, xml).column("requests", "status") == [0, 200]
+
+
+@pytest.mark.parametrize("n", [3, 2500])
+def test_transactions_are_used_where_nothing_else_is_there(read, n):
+    rows = b"".join(b'%d,%d,checkout,200,"Number of samples in transaction : 3, number of failing samples : 0",true,\n' % (1795420800000 + i, 100 + i % 7) for i in range(n))
+    sink = read(jmeter, JTL + rows)
+    assert sink.column("requests", "route") == ["checkout"] * n and sink.n_parsed == n + 1
+    assert any("transactions only" in note for note in sink.notes)
+    single = b"1795420800000,50,/a,200,OK,true,\n"
+    assert read(jmeter, JTL + single + rows).column("requests", "route") == ["/a"]
+
+
 def test_jmeter_xml_nests(read):
     """Redirects inside a request are not counted again; requests inside a transaction are counted, and it is not."""
     data = b"""<?xml version="1.0" encoding="UTF-8"?>

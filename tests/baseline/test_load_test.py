@@ -6,6 +6,7 @@ arrivals that wait for nothing (open). Only the last one tells what users would 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -147,13 +148,73 @@ def test_several_tests(tmp_path: Path) -> None:
     """A summary belongs to the only test of its tool; a test of another time is another test; what is doubted is shown first."""
     starts, durations, _ = steady()
     good, cut = csv(tmp_path, starts, durations), csv(tmp_path, starts[:300] + 3600, durations[:300], name="cut.jtl")
-    found = load_test.find(bundle(tmp_path, good, cut, DATA / "open.json.zst", SAMPLES / "k6_summary.json"))
+    found = load_test.find(bundle(tmp_path, good, cut, DATA / "open.json.zst", SAMPLES / "k6_open_summary.json"))
     assert found is not None and len(found.all) == 3
     assert found.main.run.tests == ("cut.jtl",) and found.doubted == ["cut.jtl"]
-    assert [(o["sources"], o["trusted"]) for o in found.to_json()["others"]] == [(["open.json.zst", "k6_summary.json"], True), (["run.jtl"], True)]
+    assert [(o["sources"], o["trusted"]) for o in found.to_json()["others"]] == [(["open.json.zst", "k6_open_summary.json"], True), (["run.jtl"], True)]
     assert load_test.narrowed("status < 500", [found]).startswith("(status < 500\n) AND NOT") and "cut.jtl" in load_test.narrowed("", [found])
     assert load_test.narrowed("true", []) == "true"
     assert len(found.notes()) == 1
+
+
+def test_a_summary_of_another_run_is_another_test(tmp_path: Path) -> None:
+    found = load_test.find(bundle(tmp_path, DATA / "open.json.zst", SAMPLES / "k6_summary.json"))
+    assert found is not None and sorted(j.run.tests for j in found.all) == [("k6_summary.json",), ("open.json.zst",)]
+
+
+def vegeta(folder: Path, name: str, p95: float, most: float) -> Path:
+    report = {
+        "latencies": {"mean": 50e6, "50th": 45e6, "95th": p95, "max": most}, "bytes_in": {"total": 1}, "bytes_out": {"total": 0}, "earliest": "2026-11-23T10:00:00Z",
+        "latest": "2026-11-23T10:01:00Z", "duration": 60_000_000_000, "wait": 1, "requests": 6000, "rate": 100.0, "throughput": 99.9, "success": 1.0, "status_codes": {"200": 6000}, "errors": [],
+    }  # fmt: skip
+    (folder / name).write_text(json.dumps(report))
+    return folder / name
+
+
+def test_percentiles_of_several_files_are_not_added_up(tmp_path: Path) -> None:
+    part = judged(tmp_path, vegeta(tmp_path, "a.json", 100e6, 300e6), vegeta(tmp_path, "b.json", 120e6, 250e6))
+    assert part["sources"] == ["a.json", "b.json"] and part["requests"] == 12_000
+    assert {q: m["value"] for q, m in part["duration_ms"].items()} == {"max": 300}
+    (tmp_path / "c").mkdir()
+    alone = judged(tmp_path / "c", vegeta(tmp_path / "c", "a.json", 100e6, 300e6))
+    assert alone["duration_ms"]["p95"]["value"] == 100
+
+
+def k6_summary(folder: Path, **metrics: dict[str, float]) -> Path:
+    told = {"http_req_duration": {"p(95)": 120, "max": 2000}, "http_reqs": {"count": 30_000}, "http_req_failed": {"passes": 0, "fails": 30_000}, "iterations": {"count": 30_000, "rate": 500}, **metrics}
+    (folder / "summary.json").write_text(json.dumps({"metrics": {k: {"type": "x", "values": v} for k, v in told.items()}, "state": {"testRunDurationMs": 60_000}}))
+    return folder / "summary.json"
+
+
+@pytest.mark.parametrize(("least", "dropped", "model"), [(50, 0, "unknown"), (3, 0, "open"), (50, 7, "open")])
+def test_spare_virtual_users_alone_do_not_make_an_open_test(tmp_path: Path, least: int, dropped: int, model: str) -> None:
+    """Closed scenarios one after the other make twice the virtual users ready that they use at once."""
+    more = {"dropped_iterations": {"count": dropped}} if dropped else {}
+    assert judged(tmp_path, k6_summary(tmp_path, vus={"min": least, "max": 50}, vus_max={"max": 100}, **more))["model"] == model
+
+
+def test_failed_checks_are_told(tmp_path: Path) -> None:
+    part = judged(tmp_path, k6_summary(tmp_path, vus={"min": 50, "max": 50}, vus_max={"max": 50}, checks={"passes": 600, "fails": 29_400}))
+    assert "29,400 of 30,000 checks of the script failed (98.0%)" in next(c["detail"] for c in part["validity"] if c["check"] == "errors")
+
+
+def test_the_rate_does_not_count_the_wait_at_the_end(tmp_path: Path) -> None:
+    starts = np.arange(0, 60, 0.02)
+    durations = np.full(len(starts), 0.05)
+    durations[-1] = 30
+    part = judged(tmp_path, csv(tmp_path, starts, durations))
+    assert part["achieved_per_s"] == pytest.approx(50, rel=1e-3) and part["seconds"] == pytest.approx(90, abs=0.1)
+
+
+def test_tags_of_a_histogram_log_are_tests_of_their_own(tmp_path: Path) -> None:
+    lines = (SAMPLES / "sample.hlog").read_text().splitlines()
+    intervals = [line for line in lines if line[:1].isdigit()]
+    tagged = [f"Tag={tag},{line}" for line in intervals for tag in ("read-rt", "read-st")]
+    (tmp_path / "cs.hlog").write_text("\n".join([line for line in lines if not line[:1].isdigit()] + tagged) + "\n")
+    part = judged(tmp_path, tmp_path / "cs.hlog")
+    assert part["sources"] == ["cs.hlog [read-rt]"] and part["requests"] == 1000
+    (other,) = part["others"]
+    assert other["sources"] == ["cs.hlog [read-st]"] and other["requests"] == 1000 and other["duration_ms"]["p99"]["value"] == part["duration_ms"]["p99"]["value"]
 
 
 def test_nothing_without_load_results(tmp_path: Path) -> None:

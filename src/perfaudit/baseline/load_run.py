@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from perfaudit.evidence.bundle import Bundle
 from perfaudit.evidence.naming import LOAD_GENERATOR
 from perfaudit.evidence.readers import discover
+from perfaudit.evidence.readers._load import part_of
 from perfaudit.evidence.store import Evidence, quote
 from perfaudit.model import Window
 from perfaudit.stats.arrivals import Flow, Stall, flow, stalls
@@ -19,6 +20,10 @@ from perfaudit.stats.percentile import Distribution
 
 #: Result files that share this much of the shorter one's time tell of one test: a distributed generator, or two outputs of one.
 SAME_TEST = 0.8
+#: Totals without a time belong to a timed test when their numbers of requests differ by no more: requests in flight at the end, and set-up.
+SAME_REQUESTS = 0.01
+#: Totals that are no counts: the largest, or the smallest, of several files is kept.
+_LARGEST, _SMALLEST = ("duration_us.max",), ("duration_us.min",)
 #: Requests for each iteration from which a script is one of several steps.
 SEVERAL = 1.2
 #: No load test lasts longer than a week; counts that are further apart are of wrong clocks.
@@ -81,6 +86,14 @@ class Run:
         return round(sum((s["achieved_per_s"] or 0) * (s["duration_us"] or 0) / 1e6 for s in self.stages)) or self.requests
 
     @property
+    def rate(self) -> float:
+        """Arrivals a second from the first start to the last: what waits for its response after the last start is no longer load. 0 where not told."""
+        span = (int(self.starts[-1]) - int(self.starts[0])) / 1e6 if len(self.starts) > 1 else 0.0
+        if span > 0:
+            return self.arrivals * (1 - 1 / len(self.starts)) / span
+        return self.arrivals / self.seconds if self.seconds else 0.0
+
+    @property
     def dropped(self) -> int | None:
         """Iterations that were due and not started; None where the tool cannot tell."""
         told = [s["dropped"] for s in self.stages if s["dropped"] is not None]
@@ -105,7 +118,7 @@ def runs(bundle: Bundle, evidence: Evidence) -> list[Run]:
         reader = readers[source["reader"]]
         name = reader.test_of(source["name"]) if hasattr(reader, "test_of") else source["name"]
         tools[name] = (reader.TOOL, getattr(reader, "MODEL", ""))
-    single = [_load(evidence, *tools[name], (name,)) for name in named if name in tools]
+    single = [_load(evidence, *tools[file], (name,)) for name in named if (file := name if name in tools else part_of(name)[0]) in tools]
     return [run if len(group) == 1 else _load(evidence, run.tool, run.told, tuple(t for r in group for t in r.tests)) for group in _groups(single) for run in group[:1]]
 
 
@@ -114,18 +127,19 @@ def _tests(table: str, column: str) -> str:
 
 
 def _groups(single: Sequence[Run]) -> list[list[Run]]:
-    """Runs that tell of one test: of one tool and time; totals without a time join the only test of their tool."""
+    """Runs that tell of one test: of one tool and time, and the same operations; totals without a time join the only test of their tool that has
+    as many requests."""
     groups: list[list[Run]] = []
     for run in sorted((r for r in single if r.window), key=lambda r: r.tests):
         for group in groups:
-            if group[0].tool == run.tool and _together(group[0].window, run.window):
+            if group[0].tool == run.tool and part_of(group[0].tests[0])[1] == part_of(run.tests[0])[1] and _together(group[0].window, run.window):
                 group.append(run)
                 break
         else:
             groups.append([run])
     for run in (r for r in single if not r.window):
-        same = [g for g in groups if g[0].tool == run.tool]
-        if len(same) == 1 and same[0][0].window:
+        same = [g for g in groups if g[0].tool == run.tool and g[0].window]
+        if len(same) == 1 and _as_many(same[0], run):
             same[0].append(run)
         else:
             groups.append([run])
@@ -134,6 +148,29 @@ def _groups(single: Sequence[Run]) -> list[list[Run]]:
 
 def _together(a: Window | None, b: Window | None) -> bool:
     return a is not None and b is not None and a.overlap(b) > SAME_TEST * min(a.end - a.start, b.end - b.start)
+
+
+def _as_many(group: Sequence[Run], run: Run) -> bool:
+    requests = sum(r.requests for r in group if r.window)
+    return bool(run.requests) and abs(requests - run.requests) <= SAME_REQUESTS * max(requests, run.requests)
+
+
+def _totals(evidence: Evidence, names: str) -> dict[str, float]:
+    """Totals of a test. Counts of several files add up; percentiles do not, so they are kept only where one file tells them."""
+    rows = evidence.rows(
+        "SELECT name || coalesce('.' || labels['stat'], ''), test, sum(value) FROM load_points"
+        f" WHERE time IS NULL AND labels['route'] IS NULL AND name <> 'duration_bucket' AND test IN ({names}) GROUP BY ALL ORDER BY ALL"
+    )
+    told: dict[str, list[float]] = {}
+    for name, _, value in rows:
+        told.setdefault(str(name), []).append(float(value))
+    out = {}
+    for name, values in told.items():
+        if name in _LARGEST or name in _SMALLEST:
+            out[name] = (max if name in _LARGEST else min)(values)
+        elif len(values) == 1 or not name.startswith("duration_us."):
+            out[name] = sum(values)
+    return out
 
 
 def _load(evidence: Evidence, tool: str, told: str, tests: tuple[str, ...]) -> Run:
@@ -149,7 +186,6 @@ def _load(evidence: Evidence, tool: str, told: str, tests: tuple[str, ...]) -> R
     timed = [s for s in listed if s["time"] is not None]
     users = evidence.rows(f"SELECT epoch_us(time), max(value) FROM load_points WHERE name = 'virtual_users' AND time IS NOT NULL AND test IN ({names}) GROUP BY 1 ORDER BY 1")
     (most,) = evidence.one(f"SELECT max(value) FROM load_points WHERE name IN ('vus_max', 'virtual_users') AND test IN ({names})")
-    totals = evidence.rows(f"SELECT name || coalesce('.' || labels['stat'], ''), sum(value) FROM load_points WHERE time IS NULL AND labels['route'] IS NULL AND name <> 'duration_bucket' AND test IN ({names}) GROUP BY 1 ORDER BY 1")
     buckets = evidence.columns(f"SELECT CAST(labels['value_us'] AS DOUBLE) AS value, CAST(round(sum(value)) AS BIGINT) AS n FROM load_points WHERE name = 'duration_bucket' AND test IN ({names}) GROUP BY 1 HAVING n > 0 ORDER BY 1")
     marks = evidence.rows(f"SELECT labels['metric'], labels['threshold'], min(value) FROM load_points WHERE name = 'threshold' AND test IN ({names}) GROUP BY ALL ORDER BY ALL")
     seen = _flow(evidence, names, start, duration, most or 0)
@@ -157,7 +193,7 @@ def _load(evidence: Evidence, tool: str, told: str, tests: tuple[str, ...]) -> R
         tool, told = str(told_tool), str(told_model)
     return Run(
         tool, told, tests, start, duration, status, tuple(timed or listed), tuple((int(t), float(v)) for t, v in users), float(most or 0),
-        {str(k): float(v) for k, v in totals}, Distribution(np.asarray(buckets["value"], np.float64), np.asarray(buckets["n"], np.int64)),
+        _totals(evidence, names), Distribution(np.asarray(buckets["value"], np.float64), np.asarray(buckets["n"], np.int64)),
         tuple({"metric": str(m), "threshold": str(t), "ok": bool(v)} for m, t, v in marks), seen, tuple(stalls(seen)) if seen is not None else (),
     )  # fmt: skip
 

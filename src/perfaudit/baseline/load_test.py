@@ -93,7 +93,7 @@ class LoadTests:
     def to_json(self) -> dict[str, Any]:
         """``load_test`` of the result."""
         out = _json(self.main)
-        others = [{"sources": list(j.run.tests), "tool": j.run.tool, "model": j.model, "trusted": j.trusted} | ({"why": j.why} if j.why else {}) for j in self.all if j is not self.main]
+        others = [{"sources": list(j.run.tests), "tool": j.run.tool, "model": j.model, "trusted": j.trusted, "requests": j.run.requests, "duration_ms": _durations(j.run)} | ({"why": j.why} if j.why else {}) for j in self.all if j is not self.main]
         return out | ({"others": others} if others else {})
 
 
@@ -133,16 +133,18 @@ def _json(judged: Judged) -> dict[str, Any]:
         out["window"] = {"start": iso(run.window.start), "end": iso(run.window.end)}
     if run.seconds:
         out["seconds"] = run.seconds
-        out["achieved_per_s"] = run.arrivals / run.seconds
+        out["achieved_per_s"] = run.rate
     if run.target:
         out["target_per_s"] = run.target
     if run.dropped is not None:
         out |= {"dropped": run.dropped, "achieved_share": run.arrivals / max(1, run.arrivals + run.dropped)}
     elif run.target and run.seconds:
-        out["achieved_share"] = run.arrivals / run.seconds / run.target
+        out["achieved_share"] = run.rate / run.target
     if len(run.starts):
         out["failed_ratio"] = float(np.mean((run.status == 0) | (run.status >= 400)))
         out["series"] = _series(run)
+    elif run.requests and "failures" in run.totals:
+        out["failed_ratio"] = min(1.0, run.totals["failures"] / run.requests)
     if run.stalls and len(run.known):
         whole = Distribution(*corrected(run.known, list(run.stalls)))
         method = "with the requests that stalls kept from being sent; a lower bound"

@@ -81,7 +81,7 @@ def arrival_model(run: Run) -> tuple[str, str]:
     if not run.users and busy is not None and most:
         if run.totals.get("vus.min") == busy == most:
             return "closed", f"{most:.0f} virtual users all the time, each waiting for its response"
-        if busy < SPARE * most:
+        if busy < SPARE * most and run.totals.get("vus.min") != busy:
             return "open", f"at most {busy:.0f} of {most:.0f} virtual users were busy at once: arrivals are planned"
     kind, why = told_by_arrivals(run.flow, list(run.stalls)) if run.flow is not None else ("unknown", "no single requests are told")
     values = np.array([v for _, v in run.users])
@@ -121,8 +121,7 @@ def _achieved(run: Run) -> Check:
     target = run.target
     if not target:
         return _open("achieved load", "the planned rate is not told", "an arrival-rate test tells what was planned")
-    achieved = run.arrivals / run.seconds if run.seconds else 0.0
-    share = run.arrivals / max(1.0, run.arrivals + (run.dropped or 0)) if run.dropped is not None else achieved / target
+    share = run.arrivals / max(1.0, run.arrivals + (run.dropped or 0)) if run.dropped is not None else run.rate / target
     return _check("achieved load", share >= ACHIEVED, f"{share:.1%} of the planned {target:,.1f}/s; {ACHIEVED:.0%} are the least")
 
 
@@ -182,14 +181,21 @@ def _length(run: Run) -> Check:
 
 
 def _errors(run: Run) -> Check:
+    checked = _checked(run)
     if len(run.starts):
         unanswered, refused, broken = (int(np.count_nonzero(mask)) for mask in (run.status == 0, (run.status >= 400) & (run.status < 500), run.status >= 500))
         share = (unanswered + refused) / len(run.starts)
-        return _check("errors", share <= FAILED, f"{unanswered:,} without an answer, {refused:,} refused (4xx), {broken:,} failed (5xx) of {len(run.starts):,}; more than {FAILED:.0%} of the first two, and it is another test")
+        return _check("errors", share <= FAILED, f"{unanswered:,} without a good answer, {refused:,} refused (4xx), {broken:,} failed (5xx) of {len(run.starts):,}; more than {FAILED:.0%} of the first two, and it is another test{checked}")
     failed = run.totals.get("failures")
     if failed is None or not run.requests:
-        return _open("errors", "the tool does not tell", "the tool's raw output")
-    return _check("errors", failed / run.requests <= FAILED, f"{failed:,.0f} of {run.requests:,} requests failed ({failed / run.requests:.1%}); {FAILED:.0%} are the most")
+        return _open("errors", f"the tool does not tell{checked}", "the tool's raw output")
+    return _check("errors", failed / run.requests <= FAILED, f"{failed:,.0f} of {run.requests:,} requests failed ({failed / run.requests:.1%}); {FAILED:.0%} are the most{checked}")
+
+
+def _checked(run: Run) -> str:
+    """Checks of the script that failed, in words. They do not make a test invalid by themselves: many ask only whether a response was fast."""
+    failed, passed = (run.totals.get(f"checks_{k}", 0.0) for k in ("failed", "passed"))
+    return f"; {failed:,.0f} of {failed + passed:,.0f} checks of the script failed ({failed / (failed + passed):.1%})" if failed else ""
 
 
 def _coverage(run: Run) -> Check:

@@ -44,6 +44,17 @@ _COLUMNS = ("time", "duration_us", "status", "method", "route", "response_bytes"
 Labels = tuple[tuple[str, str], ...]
 
 
+def part(test: str, tag: str) -> str:
+    """The name of a test that is a part of a file: what one tag of a histogram log recorded."""
+    return f"{test} [{tag}]" if tag else test
+
+
+def part_of(test: str) -> tuple[str, str]:
+    """The file and the tag of a test's name; the tag is "" where it is a whole file."""
+    file, sep, tag = test.rpartition(" [")
+    return (file, tag[:-1]) if sep and tag.endswith("]") else (test, "")
+
+
 class Load:
     """One source of a load generator; ``test`` is how people know it. Durations are µs, instants µs since the epoch."""
 

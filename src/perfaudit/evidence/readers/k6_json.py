@@ -126,6 +126,8 @@ def point(load: Load, types: dict[str, str], time: int, metric: str, value: floa
         load.users(time, value)
     elif metric == "vus_max":
         load.point(time, metric, value, most=True)
+    elif metric == "checks":
+        load.total("checks_passed" if value else "checks_failed", 1)
     elif metric.encode() not in _PARTS and (metric in types or len(types) < _CUSTOM):
         load.point(time, metric, value, mean=types.setdefault(metric, "trend") in ("rate", "trend"), most=types[metric] == "gauge")
     return ""

@@ -59,7 +59,7 @@ def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOption
             load.total("duration_us", found * 1e3, stat=stat)
     requests, iterations, dropped, users = told("http_reqs", "count"), told("iterations", "count"), told("dropped_iterations", "count"), told("vus_max", "max", "value")
     failures = told("http_req_failed", "passes")  # a rate counts what is true: "passes" are the requests that failed
-    for name, total in (("requests", requests), ("failures", failures), ("iterations", iterations), ("vus_max", users)):
+    for name, total in (("requests", requests), ("failures", failures), ("iterations", iterations), ("vus_max", users), ("checks_passed", told("checks", "passes")), ("checks_failed", told("checks", "fails"))):
         if total is not None:
             load.total(name, total)
     for key in ("min", "max"):

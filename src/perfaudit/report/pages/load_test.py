@@ -43,6 +43,8 @@ def _facts(part: Part) -> list[tuple[str, Any]]:
     if "achieved_per_s" in part:
         planned = f" of {part['target_per_s']:,.1f} planned" if "target_per_s" in part else ""
         facts.append(("Arrivals a second", f"{part['achieved_per_s']:,.1f}{planned}"))
+    if part.get("failed_ratio"):
+        facts.append(("Without a good answer, or refused", text.percent(part["failed_ratio"])))
     if part.get("dropped"):
         facts.append(("Never started", part["dropped"]))
     return facts
@@ -130,7 +132,12 @@ def _thresholds(part: Part) -> Table:
 
 
 def _notes(part: Part) -> list[str]:
-    notes = [f"{', '.join(o['sources'])} ({o['tool']}): {'trusted' if o['trusted'] else 'not trusted'}{': ' + o['why'] if 'why' in o else ''}" for o in part.get("others", [])]
+    notes = [f"{', '.join(o['sources'])} ({o['tool']}): {'trusted' if o['trusted'] else 'not trusted'}{_p95(o)}{': ' + o['why'] if 'why' in o else ''}" for o in part.get("others", [])]
     if not part["trusted"]:
         notes.append("What servers logged during the test stays evidence; the percentiles of the generator do not.")
     return notes
+
+
+def _p95(other: Part) -> str:
+    p95 = other.get("duration_ms", {}).get("p95")
+    return f", p95 {text.measured(p95)}" if p95 and other["trusted"] else ""

@@ -169,7 +169,8 @@ def test_constant_and_zero_durations() -> None:
 
     assert compared(constant(5_000), constant(5_000)).result == "no practical difference"
     assert compared(constant(5_000), constant(50_000)).result == "worse"
-    assert compared(constant(0), constant(0)).result == "no practical difference"
+    assert compared(constant(0), constant(0), Least()).result == "no practical difference"
+    assert compared(constant(0), constant(0)).result == "inconclusive"  # one per cent of nothing
 
 
 def test_a_route_without_weight_is_listed_not_judged() -> None:

@@ -184,3 +184,34 @@ def test_a_canary_takes_a_small_part_of_the_traffic() -> None:
     assert out["as"] == "canary"
     assert "load" not in out["summary"]
     assert out["load"]["note"] .startswith("B took 9")
+
+
+def whole(rows: dict[str, Any], step: int) -> dict[str, Any]:
+    """Rows whose durations were logged in steps of ``step`` µs."""
+    return rows | {"duration_us": [d // step * step for d in rows["duration_us"]]}
+
+
+@pytest.mark.parametrize(("median", "times"), [(300.0, 1.5), (300.0, 1.0), (600.0, 2.0), (600.0, 0.5)])
+def test_whole_seconds_hide_no_difference_and_make_none(median: float, times: float) -> None:
+    """Half a second is a 0 in whole seconds: neither “no practical difference” nor a thousand times."""
+    a = whole(requests(900, 20, seed=1, routes={"/": ("GET", 1.0, median)}), 1_000_000)
+    b = whole(requests(900, 20, seed=2, routes={"/": ("GET", 1.0, median * times)}, start=START + HOUR), 1_000_000)
+    out = compared(a, b)
+    assert out["result"] in (("inconclusive",) if times in (1.0, 1.5) else ("inconclusive", "worse" if times > 1 else "better"))
+    typical = next(m for m in out["metrics"] if m["metric"] == "typical")["at_mix_of_a"]
+    assert 0.4 < typical["shift"]["value"] + 1 < 2.5
+    assert typical["a"]["value"] >= 500
+    assert any("steps of 1 s" in n for n in out["notes"])
+
+
+def test_seconds_that_whole_seconds_show_are_found() -> None:
+    a = whole(requests(900, 20, seed=1, routes={"/": ("GET", 1.0, 3000)}), 1_000_000)
+    b = whole(requests(900, 20, seed=2, routes={"/": ("GET", 1.0, 9000)}, start=START + HOUR), 1_000_000)
+    assert compared(a, b)["result"] == "worse"
+
+
+def test_milliseconds_are_no_steps_to_speak_of() -> None:
+    rows = [whole(requests(900, 60, seed=s, routes={"/": ("GET", 1.0, 80)}, start=START + s * HOUR), 1000) for s in (1, 2)]
+    out = compared(*rows)
+    assert out["result"] == "no practical difference"
+    assert not any("steps" in n for n in out["notes"])

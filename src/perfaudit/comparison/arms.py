@@ -23,19 +23,25 @@ EXACT = 2_000_000
 BITS = 11
 #: Routes that are compared on their own: those that own the most time in either arm.
 ROUTES = 40
+#: Logs write durations in decimal fractions of a second, the coarsest in whole ones (µs).
+COARSEST = 1_000_000
 _DURATION_BITS = 40
 _LONGEST = (1 << _DURATION_BITS) - 1
 
 
 @dataclass(frozen=True)
 class Part:
-    """One route of an arm. ``count``, ``errors``: shape (bins,). ``bin``, ``value`` (µs), ``n``: shape (cells,), ordered by value."""
+    """One route of an arm. ``count``, ``errors``: shape (bins,). ``bin``, ``value`` (µs), ``n``: shape (cells,), ordered by value.
+
+    ``quantum``: the step, in µs, in which the durations of the arm were logged.
+    """
 
     count: Any
     errors: Any
     bin: Any
     value: Any
     n: Any
+    quantum: int = 1
 
     @property
     def requests(self) -> int:
@@ -145,12 +151,15 @@ def read(one: Source, keys: list[Key], step: int) -> Arm:
     errors: Any = np.zeros_like(count)
     exact = one.requests <= EXACT
     codes, ns = [], []
+    quantum = COARSEST
     for time, duration, status, method, route in stream.batches():
         place = number[method, route] * bins + (time // length - first)
         count += np.bincount(place, minlength=len(count))
         errors += np.bincount(place[status >= 500], minlength=len(errors))
         known = (duration >= 0) & (place < len(keys) * bins)
         value = np.minimum(duration[known], _LONGEST)
+        while quantum > 1 and (value % quantum).any():
+            quantum //= 10
         code, n = np.unique((place[known] << _DURATION_BITS) | (value if exact else _rounded(value)), return_counts=True)
         codes.append(code)
         ns.append(n)
@@ -162,7 +171,7 @@ def read(one: Source, keys: list[Key], step: int) -> Arm:
     for i, key in enumerate(keys):
         cut = slice(edges[i], edges[i + 1])
         order = np.argsort(value[cut], kind="stable")
-        parts[key] = Part(count[i], errors[i], (place[cut] - i * bins)[order], value[cut][order], n[cut][order])
+        parts[key] = Part(count[i], errors[i], (place[cut] - i * bins)[order], value[cut][order], n[cut][order], quantum)
     return Arm(one, int(first * length), step, bins, parts)
 
 

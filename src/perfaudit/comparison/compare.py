@@ -28,6 +28,8 @@ LEAST_REQUESTS = 20
 TOTAL = 1 / 3
 #: A percentile is a question where this many requests of the smaller arm lie beyond it on average: with fewer, it only costs the others power.
 BEYOND = 20
+#: Beyond, how many times is no information: one of the figures is next to nothing.
+MANY = 1_000
 #: Time bins without which nothing can be said of autocorrelation.
 LEAST_BINS = 8
 
@@ -213,7 +215,7 @@ def _figures(compared: Compared, shift: Shift, key: Key | None) -> dict[str, Any
             query = f"SELECT avg((status >= 500)::INT) AS share FROM requests WHERE {where}"
             out[name] = Measurement(e.value, "share", (e.low, e.high), n=sample.requests, method="Wilson on the effective sample size", query=query if key else "").to_json()
         else:
-            query = f"SELECT quantile_disc(duration_us, {QUANTILES[shift.metric]}) / 1e3 AS ms FROM requests WHERE {where}" if shift.metric in QUANTILES else f"SELECT exp(avg(ln(greatest(duration_us, 1)))) / 1e3 AS ms FROM requests WHERE {where}"
+            query = f"SELECT quantile_disc(duration_us, {QUANTILES[shift.metric]}) / 1e3 AS ms FROM requests WHERE {where}" if shift.metric in QUANTILES else f"SELECT exp(avg(ln(greatest(duration_us, {sample.least:g})))) / 1e3 AS ms FROM requests WHERE {where}"
             method = "order statistics on the effective sample size" if shift.metric in QUANTILES else "geometric mean, long-run variance"
             out[name] = Measurement(e.value / 1e3, "ms", _ms(e.low, e.high), n=sample.n, method=method, query=query if key else "").to_json()
     out["shift"] = shift.measurement().to_json()
@@ -292,11 +294,17 @@ def told(shift: Shift) -> str:
     if shift.metric == "errors":
         return f"{name} {percent(a.value)} → {percent(b.value)}"
     sure = low if shift.effect > 0 else high
-    return f"{name} {a.value / 1e3:,.3g} ms → {b.value / 1e3:,.3g} ms ({signed(math.expm1(shift.effect))}" + (f", at least {signed(math.expm1(sure))})" if sure is not None and sure * shift.effect > 0 else ")")
+    return f"{name} {_size_ms(a.value)} → {_size_ms(b.value)} ({signed(math.expm1(shift.effect))}" + (f", at least {signed(math.expm1(sure))})" if sure is not None and sure * shift.effect > 0 else ")")
+
+
+def _size_ms(micros: float) -> str:
+    return f"{micros / 1e3:,.0f} ms" if micros >= 1e5 else f"{micros / 1e3:.3g} ms"
 
 
 def percent(share: float) -> str:
     """A share or a change for a sentence; from ten times on, how many times."""
+    if share >= MANY:
+        return f"more than {MANY:,} times"
     return f"{share + 1:,.0f} times" if share >= 9 else f"{share * 100:.0f} %" if share >= 0.0095 else f"{share * 100:.2g} %"
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from perfaudit.baseline.cube import STEPS
 from perfaudit.baseline.stream import Key
 from perfaudit.baseline.trigger import CHANGES, Event
-from perfaudit.comparison import coverage
+from perfaudit.comparison import coverage, units
 from perfaudit.comparison.arms import Arm, Source, narrowed, read
 from perfaudit.comparison.compare import LEAST_REQUESTS, arm_part, askable, asked_of, least_part, needed, percent, signed
 from perfaudit.comparison.decide import ALPHA, Answer, adjusted, failed_more, result_of, together
@@ -237,6 +237,7 @@ class Ledger:
 
     def _said(self, slope: tuple[float, float] | None) -> list[str]:
         said = ["whatever else changed at the time of a deploy counts with it", "every figure is at the mix of the whole recording, on the routes that both stretches hold"]
+        said += filter(None, [units.coarse(self.arms, self.least)])
         if slope is not None:
             said.append(f"inside the stretches, twice the arrivals go with {signed(math.expm1(slope[0] * math.log(2)))} typical duration (± {percent(1.96 * slope[1] * math.log(2))})")
         return said

@@ -82,6 +82,7 @@ def compared(a: Source, b: Source, asked: Asked) -> tuple[dict[str, Any], Compar
         notes.append(f"{dropped} more common routes own little time and were left out")
     if not any(p.n for pair in done.found for p in (pair.a, pair.b)):
         notes.append("no durations were logged: only errors and load are compared")
+    notes += filter(None, [units.coarse(arms, asked.least)])
     only = {"a": set(a.totals) - set(b.totals), "b": set(b.totals) - set(a.totals)}
     out = part(done, kind, only, notes)
     if kind == "environments" and (added := environments.part(a, b, keys)):

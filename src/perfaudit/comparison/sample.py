@@ -61,6 +61,16 @@ class Sample:
         return sum(p.durations for p in self.parts)
 
     @cached_property
+    def quantum(self) -> int:
+        """The step in which durations were logged, µs."""
+        return max(p.quantum for p in self.parts)
+
+    @property
+    def least(self) -> float:
+        """What a duration of 0 counts as: half a step, at least a microsecond."""
+        return max(1.0, self.quantum / 2)
+
+    @cached_property
     def distribution(self) -> tuple[Any, Any]:
         """Values ascending, and the share of the weighted sample up to and with each."""
         value = np.concatenate([p.value for p in self.parts])
@@ -94,8 +104,8 @@ class Sample:
 
     @cached_property
     def log_mean(self) -> Mean:
-        """The mean of the logarithm of the durations in µs; below a microsecond counts as one."""
-        return self.mean([np.log(np.maximum(p.value, 1)) for p in self.parts])
+        """The mean of the logarithm of the durations in µs."""
+        return self.mean([np.log(np.maximum(p.value, self.least)) for p in self.parts])
 
     def above(self, bound: float) -> Mean:
         """The weighted share of durations above ``bound`` (µs)."""

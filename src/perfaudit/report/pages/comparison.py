@@ -67,6 +67,8 @@ def change(shift: Row | None) -> str:
 
 def signed(value: float) -> str:
     """A share with its sign; from ten times on, how many times."""
+    if value >= 1_000:
+        return "more than 1,000 times"
     return f"{value + 1:,.0f} times" if value >= 9 else ("+" if value > 0 else "−" if value < 0 else "±") + text.percent(abs(value))
 
 

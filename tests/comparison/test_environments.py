@@ -95,3 +95,22 @@ def test_concurrency_that_was_never_shared_cannot_be_told() -> None:
     out = split(served(rng, 60, 2, 50, EVEN), served(rng, 60, 300, 50, EVEN))
     (concurrency,) = (c for c in out["components"] if c["component"] == "concurrency")
     assert "never ran at A's concurrency" in concurrency["cannot_be_told"]
+
+
+def test_what_is_left_is_worded_from_what_was_held_equal() -> None:
+    rng = np.random.default_rng(6)
+    busy, calm = served(rng, 300, 50, 2, {"/a": (0.6, 20.0), "/b": (0.4, 50.0)}), served(rng, 300, 20, 2, {"/a": (0.6, 20.0), "/b": (0.4, 50.0)})
+    out = split(busy, calm)
+    (concurrency, rest) = (next(c for c in out["components"] if c["component"] == name) for name in ("concurrency", "not attributed"))
+    assert "cannot_be_told" in concurrency
+    assert rest["basis"].startswith("at the same route, and still different: load and cache hits, which could not be held equal")
+
+
+def test_components_that_act_on_each_other_leave_an_interaction() -> None:
+    """A slower mix makes queues that the same requests did not meet before: no other cause than the mix."""
+    rng = np.random.default_rng(7)
+    out = split(*(served(rng, 600, 24, 2, {"/a": (share, 20.0), "/b": (1 - share, 80.0)}) for share in (0.7, 0.3)))
+    rest = next(c for c in out["components"] if c["component"] == "not attributed")
+    assert "brought along (interaction" in rest["basis"]
+    assert "interaction or other" in out["summary"]
+    assert "not attributed" not in out["summary"]

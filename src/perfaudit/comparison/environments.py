@@ -4,13 +4,14 @@ A path of counterfactuals by reweighting (Kitagawa 1955, Oaxaca 1973, Blinder 19
 A's requests at B's traffic mix; B's requests at A's concurrency and A's cache hits; B at A's concurrency; B as it is. Each step is one component,
 so the components are exclusive and sum to the difference. Concurrency is the load of the seconds before where both arms saw the same, which a slow
 environment does not bring upon itself; else the requests in flight. What is left between A at B's mix and B at A's concurrency and cache is the
-difference at the same route, load and cache: data volume takes the part that shared statements own where the data grew, the rest could not be attributed.
+difference at what could be held equal: data volume takes the part that shared statements own where the data grew, the rest could not be attributed;
+where other components moved, what they do to each other (a slower mix makes longer queues) is in it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +28,15 @@ RECENT = 10
 #: B has seen a class of load when it holds this many of its requests of the route.
 LEAST_CLASS = 5
 #: With more than this share of A's requests at a concurrency that B never saw, the component cannot be told.
-UNSEEN = 0.2
+UNSEEN = 0.1
 #: A component below this share of the difference is left out of the sentence; the table has it.
 SAID = 0.05
 #: Up to this many requests of an environment are read; whole minutes are left out evenly beyond.
 MOST = 300_000
 #: Blocks of time and how often they are drawn again for the intervals (block bootstrap, Carlstein 1986; Efron & Tibshirani 1993 for the number of draws).
 BLOCKS, DRAWS = 20, 200
-ORDER = ("traffic mix", "concurrency", "cache warmth", "data volume", "configuration", "not attributed")
+REST = "not attributed"
+ORDER = ("traffic mix", "concurrency", "cache warmth", "data volume", "configuration", REST)
 METHOD = "counterfactual reweighting in the order mix, concurrency, cache; block bootstrap"
 COLLECT = {
     "traffic mix": "the same service's access log in both environments",
@@ -105,6 +107,21 @@ class Split:
         """Whether the concurrency of A is seen in B."""
         return self.unseen <= UNSEEN
 
+    @property
+    def equal(self) -> list[str]:
+        """What is the same on both sides of what is left."""
+        return ["route", *(["load"] if self.concurrency else []), *(["cache hits"] if self.caches else [])]
+
+    def blind(self, q: float | None) -> float:
+        """How far A's figure moves when the load that B never saw is left out, µs: as much may be missing from B's at A's load."""
+        if not self.concurrency or self.unseen == 0:
+            return 0.0
+        even, (a, _) = np.ones(BLOCKS), self.arms
+        n = a.counted(even)
+        kept = np.ones_like(n) * _ratio(_within(n.sum(axis=2) * self.seen), _within(n.sum(axis=2)))[:, :, None]
+        found = abs(a.figure(even, np.ones_like(n), q) - a.figure(even, kept, q))
+        return found if math.isfinite(found) else 0.0
+
     def path(self, draw: tuple[Any, Any], q: float | None) -> list[float]:
         """The figure of A; of A at B's mix; of B at A's concurrency and cache; of B at A's concurrency; of B. ``draw``: how often each block counts."""
         a, b = self.arms
@@ -164,15 +181,22 @@ class Figure:
         draws = [(np.ones(BLOCKS), np.ones(BLOCKS)), *((rng.multinomial(BLOCKS, even).astype(np.float64), rng.multinomial(BLOCKS, even).astype(np.float64)) for _ in range(DRAWS))]
         paths = np.array([split.path(d, q) for d in draws]) / 1e3
         self.a, at_mix, cold, calm, self.b = paths[np.isfinite(paths).all(axis=1)].T
+        self.blind = split.blind(q) / 1e3
         left = cold - at_mix
         self.split, self.volume, self.q = split, volume if q is None else None, q
         grown = _grown(left, self.volume) if self.volume else np.zeros(len(left))
-        self.steps = {"traffic mix": at_mix - self.a, "concurrency": self.b - calm, "cache warmth": calm - cold, "data volume": grown, "not attributed": left - grown}
-        self.known = {"traffic mix", "not attributed"} | ({"concurrency"} if split.concurrency else set()) | ({"cache warmth"} if split.caches else set()) | ({"data volume"} if self.volume else set())
+        self.steps = {"traffic mix": at_mix - self.a, "concurrency": self.b - calm, "cache warmth": calm - cold, "data volume": grown, REST: left - grown}
+        self.known = {"traffic mix", REST} | ({"concurrency"} if split.concurrency else set()) | ({"cache warmth"} if split.caches else set()) | ({"data volume"} if self.volume else set())
 
     def whole(self) -> dict[str, Any]:
         """The figure in A, in B, and the difference."""
         return {"a": _measured(self.a), "b": _measured(self.b), "difference": _measured(self.b - self.a)}
+
+    @property
+    def moved(self) -> list[str]:
+        """The components, but for the rest, that own at least :data:`SAID` of the difference."""
+        whole = abs(float(self.b[0] - self.a[0]))
+        return [name for name in ORDER if name in self.known and name != REST and whole and abs(float(self.steps[name][0])) >= SAID * whole]
 
     def components(self, settings: Sequence[str]) -> list[dict[str, Any]]:
         """The components in :data:`ORDER`: those that have a value sum to the difference. ``settings``: what is configured otherwise."""
@@ -182,7 +206,8 @@ class Figure:
             if name in self.known:
                 step = self.steps[name]
                 share = Measurement(float(step[0]) / difference if difference else 0.0, "share of the difference", method=METHOD)
-                out.append({"component": name, "difference": _measured(step), "share": share.to_json(), "basis": _basis(name, self.split, self.volume)})
+                basis = _rest(self.split, self.moved) if name == REST else _basis(name, self.split, self.volume)
+                out.append({"component": name, "difference": _measured(step, self.blind if name in ("concurrency", REST) else 0.0), "share": share.to_json(), "basis": basis})
             else:
                 out.append({"component": name, "cannot_be_told": _missing(name, self.split, settings, self.q), "collect": COLLECT[name]})
         return out
@@ -194,9 +219,9 @@ def _grown(left: Any, volume: Volume) -> Any:
     return np.where(left > 0, np.clip(wanted, 0.0, left), np.clip(wanted, left, 0.0))
 
 
-def _measured(draws: Any) -> dict[str, Any]:
+def _measured(draws: Any, blind: float = 0.0) -> dict[str, Any]:
     low, high = np.quantile(draws[1:], [0.025, 0.975]) if len(draws) > 1 else (draws[0], draws[0])
-    return Measurement(float(draws[0]), "ms", (float(min(low, draws[0])), float(max(high, draws[0]))), method=METHOD).to_json()
+    return Measurement(float(draws[0]), "ms", (float(min(low, draws[0])) - blind, float(max(high, draws[0])) + blind), method=METHOD).to_json()
 
 
 def _basis(name: str, split: Split, volume: Volume | None) -> str:
@@ -211,7 +236,17 @@ def _basis(name: str, split: Split, volume: Volume | None) -> str:
         return "B's own durations of hits and misses, at A's hit ratio per route and concurrency"
     if name == "data volume" and volume is not None:
         return volume.said
-    return "the same route, load and cache, and still different: code, hardware, configuration, neighbours"
+    raise AssertionError(name)
+
+
+def _rest(split: Split, moved: Sequence[str]) -> str:
+    """What is left: at the same what, and what may be in it."""
+    equal = split.equal
+    missing = [word for word in ("load", "cache hits") if word not in equal]
+    said = f"at the same {', '.join(equal[:-1]) + ' and ' + equal[-1] if len(equal) > 1 else equal[0]}, and still different: "
+    said += f"{' and '.join(missing)}, which could not be held equal; " if missing else ""
+    said += f"what {', '.join(moved)} brought along (interaction: busier servers, longer queues); " if moved else ""
+    return said + "code, hardware, configuration, neighbours"
 
 
 def _missing(name: str, split: Split, settings: Sequence[str], q: float | None) -> str:
@@ -245,9 +280,17 @@ def part(a: Source, b: Source, keys: Sequence[Key]) -> dict[str, Any]:
     return {"difference": {"mean": mean.whole(), "p95": p95.whole()}, "components": mean.components(settings), "components_p95": p95.components(settings)}
 
 
+def named(component: str, components: Sequence[Mapping[str, Any]]) -> str:
+    """What people call a component: the rest is more than other causes where components moved that act on each other."""
+    if component != REST:
+        return component
+    moved = any(c["component"] != REST and abs(c["share"]["value"]) >= SAID for c in components if "share" in c)
+    return "interaction or other" if moved else REST
+
+
 def sentence(added: dict[str, Any], names: tuple[str, str]) -> str:
     """``mean 50 ms in staging, 120 ms in production: concurrency +40 ms, …``."""
     mean = added["difference"]["mean"]
     parts = sorted((c for c in added["components"] if "difference" in c), key=lambda c: -abs(c["difference"]["value"]))
-    said = ", ".join(f"{c['component']} {'−' if c['difference']['value'] < 0 else '+'}{abs(c['difference']['value']):.3g} ms" for c in parts if abs(c["difference"]["value"]) >= SAID * abs(mean["difference"]["value"]))
+    said = ", ".join(f"{named(c['component'], parts)} {'−' if c['difference']['value'] < 0 else '+'}{abs(c['difference']['value']):.3g} ms" for c in parts if abs(c["difference"]["value"]) >= SAID * abs(mean["difference"]["value"]))
     return f"a request takes {mean['a']['value']:.3g} ms on average in {names[0]}, {mean['b']['value']:.3g} ms in {names[1]}: {said or 'no difference to split'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from perfaudit.comparison.environments import REST, named
 from perfaudit.report import charts, text
 from perfaudit.report.pages import Chart, Page, Table
 from perfaudit.report.pages.comparison import sentence
@@ -33,11 +34,12 @@ def _answer(part: Row, names: Sequence[str]) -> str:
     if not known or mean["difference"]["value"] == 0:
         return "there is no difference to split"
     largest = known[0]
-    return f"{text.duration(mean['a']['value'])} on average in {names[0]}, {text.duration(mean['b']['value'])} in {names[1]}; the largest part is {_named(largest['component'])}: {_plus(largest['difference']['value'])} of {_plus(mean['difference']['value'])}"
+    return f"{text.duration(mean['a']['value'])} on average in {names[0]}, {text.duration(mean['b']['value'])} in {names[1]}; the largest part is {_named(largest['component'], part)}: {_plus(largest['difference']['value'])} of {_plus(mean['difference']['value'])}"
 
 
-def _named(component: str) -> str:
-    return "what could not be attributed" if component == "not attributed" else component
+def _named(component: str, part: Row) -> str:
+    said = named(component, part["components"])
+    return "what could not be attributed" if said == REST else said
 
 
 def _plus(ms: float) -> str:
@@ -52,7 +54,7 @@ def _charts(part: Row) -> list[Chart]:
         return []
     shares = [(name, max(0.0, v / whole)) for name, v in known]
     total = sum(s for _, s in shares)
-    bars = [(_named(name), share / total, "k-none" if name == "not attributed" else f"k{i}") for i, (name, share) in enumerate(shares) if share > 0]
+    bars = [(_named(name, part), share / total, "k-none" if name == REST else f"k{i}") for i, (name, share) in enumerate(shares) if share > 0]
     said = ", ".join(f"{name} {text.percent(share)}" for name, share, _ in bars)
     return [Chart("Shares of the difference of the mean", charts.stacked_bar(bars, title="Shares of the difference of the mean", desc=said), said + ".")]
 
@@ -61,7 +63,7 @@ def _table(part: Row, figure: str) -> Table:
     body = []
     for c in part[FIGURES[figure]]:
         if "difference" in c:
-            body.append((_named(c["component"]), _size(c["difference"]), text.percent(c["share"]["value"]), c["basis"]))
+            body.append((_named(c["component"], part), _size(c["difference"]), text.percent(c["share"]["value"]), c["basis"]))
         else:
             body.append((c["component"], "cannot be told", "", c["cannot_be_told"]))
     whole = part["difference"][figure]

@@ -13,6 +13,7 @@ from perfaudit.audit import opened
 from perfaudit.capacity import demands, observed, study
 from perfaudit.capacity.answer import Answer, Facts, decide, fallen, serial
 from perfaudit.capacity.points import Points
+from perfaudit.capacity.study import overfull
 from perfaudit.config import objective
 from perfaudit.evidence.readers import ReadOptions
 from perfaudit.evidence.store import Evidence
@@ -66,14 +67,45 @@ def test_a_full_node_is_scaled_and_its_bound_is_the_truth() -> None:
 
 def test_a_saturated_recording_without_counters_says_what_is_missing() -> None:
     """The law, fitted to a queue's sharp knee, would extrapolate a fall that nobody saw."""
+    blind = facts(20, 150, metrics=False)
+    assert blind.points is not None and blind.saturation is not None and blind.carried is None
+    assert isinstance(blind.law, usl.Refusal) and blind.saturation.value == pytest.approx(LIMIT, rel=0.03)
+    answer = decide(blind)
+    assert answer.answer == "cannot tell" and "stops growing" in answer.reason and "look the same" in answer.reason and "CPU" in answer.todo
+    assert decide(Facts(blind.points, blind.law, saturation=blind.saturation, unlocked=True)).answer == "scale"
+
+
+def test_the_peak_of_demand_is_no_limit() -> None:
+    """128 of 133 a second at the busiest: the queue comes and goes, so it carries at least that, and the law's fall is not believed."""
     blind = facts(20, 128, metrics=False)
-    assert blind.points is not None and blind.saturation is not None
+    assert blind.points is not None
     law = usl.fit(blind.points.load, blind.points.throughput)
     assert isinstance(law, usl.Scalability) and law.peak_load is not None and law.gain(blind.points.load.max(), 2 * blind.points.load.max()).high < 0.9  # type: ignore[operator]
-    assert isinstance(blind.law, usl.Refusal) and blind.saturation.value == pytest.approx(128, rel=0.08)
+    assert blind.saturation is None and blind.carried == pytest.approx(126, rel=0.03) and isinstance(blind.law, usl.Refusal)
     answer = decide(blind)
-    assert answer.answer == "cannot tell" and "look the same" in answer.reason and "CPU" in answer.todo
-    assert decide(Facts(blind.points, blind.law, saturation=blind.saturation, unlocked=True)).answer == "scale"
+    assert answer.answer == "cannot tell" and "carries at least" in answer.reason and "stops growing" not in answer.reason
+    part = study.part(study.study(blind))
+    assert part["carried"]["ci"] == [blind.carried, None] and "saturation" not in part
+
+
+def test_a_queue_that_keeps_growing() -> None:
+    rng = np.random.default_rng(5)
+    n = 200
+    time = START + np.arange(n) * 10_000_000
+
+    def points(offered: Any) -> Points:
+        came, left, waiting = rng.poisson(offered * 10), [], 0.0
+        for a in came:
+            done = min(waiting + a, rng.poisson(400))
+            waiting += a - done
+            left.append(done / 10)
+        return Points(np.full(n, 9.0), np.array(left), np.full(n, np.nan), arrivals=came / 10, time=time, step=10.0, sized=False)
+
+    found = overfull(points(np.where(np.arange(n) < 100, 30.0, 44.0)), 40)
+    assert found is not None and found.value == pytest.approx(40, rel=0.01)
+    assert not any(overfull(points(np.full(n, 36.0)), 40) for _ in range(40))
+    burst = points(np.where(np.arange(n) == 50, 80.0, 20.0))
+    assert not overfull(burst, 40)
 
 
 def test_intervals_in_which_the_system_was_slow_are_left_out() -> None:

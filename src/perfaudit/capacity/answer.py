@@ -47,7 +47,7 @@ class Facts:
     """All that the answer rests on; what is not known is None or empty.
 
     ``bound``: of the objective, in ms or as a share; ``beyond``: throughput up to which it would be kept by the law. ``saturation``: throughput
-    at which it levels off. ``unlocked``: locks were looked for with enough evidence, and ruled out. ``why_not``: why there is no law,
+    at which it levels off. ``carried``: what a recording carried at its busiest without a queue that kept growing. ``unlocked``: locks were looked for with enough evidence, and ruled out. ``why_not``: why there is no law,
     ``unjudged``: why nothing is said of the objective.
     """
 
@@ -58,6 +58,7 @@ class Facts:
     capacity: Capacity | None = None
     beyond: Interval | None = None
     saturation: Interval | None = None
+    carried: float | None = None
     stations: Sequence[Station] = ()
     verdict: Mapping[str, Any] = field(default_factory=dict)
     unlocked: bool = False
@@ -243,6 +244,8 @@ def _recording(facts: Facts) -> Answer | None:
     law, points = facts.law, facts.points
     if points is not None and facts.saturation is not None:
         return _saturated(facts, facts.saturation.value)
+    if points is not None and facts.carried is not None:
+        return _carries(facts, facts.carried)
     if points is None or not isinstance(law, Scalability):
         if facts.problem in GROWTH and facts.unlocked:
             return Answer("scale", f"the constraint is {_named(facts.problem)}, and locks are ruled out. {facts.decision}".strip())
@@ -255,7 +258,7 @@ def _recording(facts: Facts) -> Answer | None:
         if points.runs:
             return Answer("leave alone", f"throughput still grows at {amount(points, load)}, the most that was tried ({x:,.4g}/s); where it ends was not seen, so measure further before more than that is expected")
         return Answer("leave alone", f"the same resources carry {headroom:.1f} times the busiest load ({x:,.4g}/s) by the law of its throughput{unless}")
-    said = f"it carries at most {max(1.0, headroom):.2f} times its busiest load ({x:,.4g}/s)"
+    said = f"the law of its throughput is sure of no more than {max(1.0, headroom):.2f} times its busiest load ({x:,.4g}/s)"
     if facts.capacity is not None and facts.capacity.kept == "some" and facts.capacity.load is not None:
         said = f"{facts.objective} holds up to {facts.capacity.load.value:,.4g}/s; the busiest load is {x:,.4g}/s"
     first = _first(facts)
@@ -269,6 +272,18 @@ def _saturated(facts: Facts, limit: float) -> Answer:
     if first is not None and first.attributed and facts.ceiling < AMPLE * limit:
         return Answer("scale", f"throughput stops growing at {limit:,.4g}/s, where {first.name} is full: it carries at most {facts.ceiling:,.4g}/s")
     return _unknown(facts, f"throughput stops growing at {limit:,.4g}/s")
+
+
+def _carries(facts: Facts, busiest: float) -> Answer:
+    first, seen = _first(facts), f"it carries at least {busiest:,.4g}/s, its busiest load: no queue kept growing then"
+    if first is not None and first.attributed and facts.ceiling < AMPLE * busiest:
+        return Answer("scale", f"{seen}; {first.name} fills first: it is {first.utilisation:.0%} busy and carries at most {facts.ceiling:,.4g}/s, {facts.ceiling / busiest:.2f} times as much")
+    kept = facts.capacity.kept if facts.capacity is not None else ""
+    if first is not None and kept == "all" and not facts.problem and facts.ceiling >= AMPLE * busiest:
+        return Answer("leave alone", f"{facts.objective} is kept; {first.name}, the busiest of what was measured, carries {facts.ceiling / busiest:.1f} times the busiest load ({busiest:,.4g}/s)")
+    if facts.capacity is not None and kept == "some" and facts.capacity.load is not None:
+        seen = f"{facts.objective} holds up to {facts.capacity.load.value:,.4g}/s; {seen}"
+    return _unknown(facts, f"{seen}. Where it ends was not seen")
 
 
 def _unknown(facts: Facts, said: str) -> Answer:

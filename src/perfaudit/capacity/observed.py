@@ -8,6 +8,7 @@ out, and arrivals must themselves have varied.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ def steady(points: Points) -> Points:
     kept = regimes == max(lengths, key=lambda r: (lengths[r], -r))
     left = np.flatnonzero(~kept)
     first, last = int(points.time[left[0]]), int(points.time[left[-1]]) + int(points.step * 1e6)
-    return points.keep(kept, f"{len(left)} of {len(kept)} intervals ({iso(first)} to {iso(last)}) are left out: requests in flight changed there at the same arrivals, so they were a symptom, not a load")
+    return replace(points, whole=points).keep(kept, f"{len(left)} of {len(kept)} intervals ({iso(first)} to {iso(last)}) are left out: requests in flight changed there at the same arrivals, so they were a symptom, not a load")
 
 
 def _departure(points: Points) -> NDArray[np.float64]:

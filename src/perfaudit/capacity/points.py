@@ -21,7 +21,8 @@ class Points:
     ``load``: concurrency or size N, > 0, in ``unit``; ``throughput``: completions per second. ``arrivals``: per second, where known (an open
     system: arrivals, not N, are then what was imposed). ``measured``: what the objective speaks of (ms, or a share of errors; p95 of all
     requests for separate runs), NaN where unknown. ``time``: start of each interval in µs, empty for separate runs. ``sized``: N is what
-    would be bought (or run) more of; else it is what users bring. ``notes``: what was left out and why.
+    would be bought (or run) more of; else it is what users bring. ``notes``: what was left out and why;
+    ``whole``: all points, where some of a recording were left out.
     """
 
     load: Array
@@ -34,6 +35,7 @@ class Points:
     sized: bool = True
     query: str = ""
     notes: tuple[str, ...] = ()
+    whole: Points | None = None
 
     @property
     def ordered(self) -> bool:

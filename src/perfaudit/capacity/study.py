@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +26,12 @@ CURVE, MOST_POINTS = 30, 400
 NEARLY_ALL = 0.95
 #: A level beyond a knee takes two runs: one has no neighbour that says the same.
 LEAST_FLAT = 2
+#: A queue that grows over fewer intervals is a burst; by fewer standard deviations it is chance (the largest of some hundred walks reaches 3.5).
+LEAST_GROWTH, GROWN = 3, 4.0
+#: A queue that grows while less than this share of the plateau is served comes from a fault, not from too much to do.
+FULL = 0.9
+#: What is served is told of the part of its growth in which four fifths of it came.
+QUEUED = 0.8
 #: The quantile of a table and of a load test's stages.
 MEASURED = 0.95
 _USL = "scalability law, least squares in X; resampled residuals"
@@ -44,10 +51,16 @@ class Study:
 def of_points(points: Points, wanted: Objective | None, *, why_not: str = "", **known: Any) -> Facts:
     """The facts that points can give, beside what is ``known`` of them. Raises ``ValueError`` as :func:`perfaudit.stats.usl.fit` for values that are no loads."""
     law = usl.fit(points.load, points.throughput, block=points.block) if not why_not else usl.Refusal(why_not, "record while arrivals vary at least threefold (a day with its night), or run a load test with six steps")
-    plateau = saturation(points, law)
+    plateau, carried = saturation(points, law), None
+    if plateau is not None and not points.runs:
+        plateau, carried = overfull(points.whole or points, plateau.value), now(points)[1]
+    if plateau is not None:
+        carried = None
+    elif carried is not None:
+        law = usl.Refusal(f"throughput was as large as arrivals up to the largest ones ({carried:,.4g}/s), and no queue kept growing: where it ends was not seen, and the scalability law would extrapolate a fall", "record while more arrives than is served, or run a load test up to that point")
     if plateau is not None:
         law = usl.Refusal(f"throughput stops growing at {plateau.value:,.4g}/s, more sharply than the scalability law can follow: it would extrapolate a fall that was not seen", "the rate at which it stops is the answer; nothing more needs to be fitted")
-    facts = Facts(points, law, saturation=plateau, why_not=why_not, **known)
+    facts = Facts(points, law, saturation=plateau, carried=carried, why_not=why_not, **known)
     if wanted is None or not np.isfinite(points.measured).any():
         return replace(facts, objective=wanted.text if wanted else "")
     if points.runs and (wanted.kind != "latency" or wanted.quantile != MEASURED or wanted.route):
@@ -76,6 +89,31 @@ def saturation(points: Points, law: usl.Scalability | usl.Refusal) -> Interval |
     top = points.throughput[points.load >= start]
     low, high = np.quantile(top, [0.025, 0.975], method="inverted_cdf")
     return Interval(float(np.median(top)), float(low), float(high))
+
+
+def overfull(points: Points, level: float) -> Interval | None:
+    """What was served while a queue kept growing at (nearly) ``level`` per second or more; None where none did. The growth of requests in flight over
+    neighbouring intervals is held against that of arrivals and completions that are equal and independent: √(2m) for m of each."""
+    assert points.arrivals is not None
+    growth = (points.arrivals - points.throughput) * points.step
+    follows = np.diff(points.time, prepend=points.time[:1]) == round(points.step * 1e6)
+    found: tuple[float, int, int] = (0.0, 0, 0)
+    rise, first = 0.0, 0
+    for i in range(len(growth)):
+        if rise <= 0 or not follows[i]:
+            rise, first = 0.0, i
+        rise += float(growth[i])
+        if i + 1 - first < LEAST_GROWTH:
+            continue
+        served = points.throughput[first : i + 1]
+        if float(np.median(served)) >= FULL * level and rise > max(found[0], GROWN * math.sqrt(2 * float(served.sum()) * points.step)):
+            found = rise, first, i + 1
+    if not found[0]:
+        return None
+    begun = np.cumsum(growth[found[1] : found[2]]) >= found[0] * (1 - QUEUED)  # before that the queue was still short
+    served = points.throughput[found[1] : found[2]][begun]
+    low, high = np.quantile(served, [0.025, 0.975], method="inverted_cdf")
+    return Interval(float(np.median(served)), float(low), float(high))
 
 
 def _knee(points: Points, law: usl.Scalability) -> float | None:
@@ -157,8 +195,10 @@ def part(found: Study) -> dict[str, Any]:
         out["refused"] = {"reason": facts.law.reason, "todo": facts.law.todo}
     elif facts.law is not None and facts.points is not None:
         out |= _law(facts.law, facts.points)
+    if facts.carried is not None and facts.points is not None:
+        out["carried"] = measured(Interval(facts.carried, facts.carried, None), "1/s", len(facts.points.load), "95th percentile of the intervals: a lower bound, no queue kept growing", facts.points.query)
     if facts.saturation is not None and facts.points is not None:
-        out["saturation"] = measured(facts.saturation, "1/s", len(facts.points.load), "median throughput beyond the knee, and the middle 95 % of its intervals", facts.points.query)
+        out["saturation"] = measured(facts.saturation, "1/s", len(facts.points.load), "median throughput beyond the knee, or while a queue kept growing, and the middle 95 % there", facts.points.query)
     if facts.objective:
         out["at_objective"] = _objective(facts)
     out |= {key: value for key, value in (("fixing", _fixing(facts)), ("demands", [_station(s, facts) for s in facts.stations]), ("pools", list(found.pools)), ("unit_cost", found.unit_cost), ("notes", list(found.notes))) if value}

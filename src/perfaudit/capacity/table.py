@@ -63,7 +63,7 @@ def read(path: Path) -> Points:
         kept.append([math.nan if v is None else v for v in values])
     data = np.array(kept, np.float64).reshape(len(kept), 3)
     name, per, unit = names[columns["load"][0]], _rate(names[columns["throughput"][0]]), _latency(names[columns["p95"][0]]) if columns["p95"] else 1.0
-    notes = (f"{names[columns['p95'][0]]} has no unit: read as milliseconds",) if columns["p95"] and not _TIMED.match(_plain(names[columns["p95"][0]])) else ()
+    notes: tuple[str, ...] = (f"{names[columns['p95'][0]]} has no unit: read as milliseconds",) if columns["p95"] and not _TIMED.match(_plain(names[columns["p95"][0]])) else ()
     bought = _plain(name) in _BOUGHT
     if not bought:
         notes += (f"{_plain(name)} are what is asked of the system, not what could be bought more of",)

@@ -39,6 +39,8 @@ def _facts(part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield "Capacity at the objective", at["load"]
         if "modelled" in at:
             yield "Modelled up to", at["modelled"]
+    if "carried" in part:
+        yield "Carries at least", part["carried"]
     if "saturation" in part:
         yield "Stops growing at", part["saturation"]
     if "peak_throughput" in law:

@@ -162,6 +162,15 @@ def test_a_summary_of_another_run_is_another_test(tmp_path: Path) -> None:
     assert found is not None and sorted(j.run.tests for j in found.all) == [("k6_summary.json",), ("open.json.zst",)]
 
 
+def test_totals_of_two_runs_are_not_one_test(tmp_path: Path) -> None:
+    """Even with the same number of requests: the second run has totals of its own."""
+    for form in ("stats", "stats_history"):
+        (tmp_path / f"run2_{form}.csv").write_bytes((SAMPLES / f"locust_{form}.csv").read_bytes())
+    (tmp_path / "run1_stats.csv").write_bytes((SAMPLES / "locust_stats.csv").read_bytes() + b"\n")
+    found = load_test.find(bundle(tmp_path, *sorted(tmp_path.glob("*.csv"))))
+    assert found is not None and sorted((j.run.tests, j.run.requests) for j in found.all) == [(("run1",), 430), (("run2",), 430)]
+
+
 def vegeta(folder: Path, name: str, p95: float, most: float) -> Path:
     report = {
         "latencies": {"mean": 50e6, "50th": 45e6, "95th": p95, "max": most}, "bytes_in": {"total": 1}, "bytes_out": {"total": 0}, "earliest": "2026-11-23T10:00:00Z",

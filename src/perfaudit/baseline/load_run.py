@@ -101,9 +101,9 @@ class Run:
 
     @property
     def target(self) -> float | None:
-        """Planned arrivals a second, where known."""
-        told = [(s["target_per_s"], s["duration_us"] or 1) for s in self.stages if s["target_per_s"] is not None]
-        return sum(t * d for t, d in told) / sum(d for _, d in told) if told else None
+        """Planned arrivals a second, where known: of all generators of a test together."""
+        told = [(s["test"], s["target_per_s"], s["duration_us"] or 1) for s in self.stages if s["target_per_s"] is not None]
+        return sum(t * d for _, t, d in told) / sum(d for *_, d in told) * len({test for test, *_ in told}) if told else None
 
 
 def runs(bundle: Bundle, evidence: Evidence) -> list[Run]:
@@ -151,8 +151,9 @@ def _together(a: Window | None, b: Window | None) -> bool:
 
 
 def _as_many(group: Sequence[Run], run: Run) -> bool:
-    requests = sum(r.requests for r in group if r.window)
-    return bool(run.requests) and abs(requests - run.requests) <= SAME_REQUESTS * max(requests, run.requests)
+    """Whether totals tell of the same requests; a test that has totals of its own needs none, and they would add up."""
+    requests = sum(r.requests for r in group)
+    return bool(run.requests) and not any("requests" in r.totals for r in group) and abs(requests - run.requests) <= SAME_REQUESTS * max(requests, run.requests)
 
 
 def _totals(evidence: Evidence, names: str) -> dict[str, float]:
@@ -180,8 +181,8 @@ def _load(evidence: Evidence, tool: str, told: str, tests: tuple[str, ...]) -> R
         f" WHERE service = {quote(LOAD_GENERATOR)} AND instance IN ({names}) ORDER BY 1, 2"
     )
     start, duration, status = (np.asarray(rows[k], np.int64) for k in ("start", "duration", "status"))
-    stages = evidence.rows(f"SELECT epoch_us(time), duration_us, target_per_s, achieved_per_s, dropped, virtual_users FROM load_stages WHERE test IN ({names}) ORDER BY ALL")
-    keys = ("time", "duration_us", "target_per_s", "achieved_per_s", "dropped", "virtual_users")
+    stages = evidence.rows(f"SELECT epoch_us(time), duration_us, target_per_s, achieved_per_s, dropped, virtual_users, test FROM load_stages WHERE test IN ({names}) ORDER BY ALL")
+    keys = ("time", "duration_us", "target_per_s", "achieved_per_s", "dropped", "virtual_users", "test")
     listed = [dict(zip(keys, row, strict=True)) for row in stages]
     timed = [s for s in listed if s["time"] is not None]
     users = evidence.rows(f"SELECT epoch_us(time), max(value) FROM load_points WHERE name = 'virtual_users' AND time IS NOT NULL AND test IN ({names}) GROUP BY 1 ORDER BY 1")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from perfaudit.errors import ConfigError
-from perfaudit.slo import openslo
+from perfaudit.errors import ConfigError, UsageError
+from perfaudit.slo import openslo, rules
+from perfaudit.slo.judge import judge
 from perfaudit.slo.model import PERIOD, duration, of_objective, period, shorthand
 
 SLO = """\
@@ -172,6 +173,27 @@ def test_what_is_wrong_is_told_with_its_line(load, old: str, new: str, line: int
     assert words in said, said
     assert f"slo.yaml:{line}\n" in f"{said}\n", said
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("wrong", "words"), [("target: 0.0", "promises nothing"), ("target: 0.9\n      indicatorRef: nothing", "there is no SLI nothing")])
+def test_a_wrong_objective_does_not_stop_those_beside_it(load, wrong: str, words: str) -> None:  # type: ignore[no-untyped-def]
+    found = load(SLO.replace("    - target: 0.999", f"    - displayName: a\n      {wrong}\n    - displayName: b\n      target: 0.99") + SLI)
+    assert [(slo.name, slo.target) for slo in found.slos] == [("shop/b", 0.99)]
+    (note,) = found.notes
+    assert words in note and "left out" in note and ("slo.yaml:14" in note or "slo.yaml:15" in note)
+
+
+def test_an_objective_has_an_indicator_of_its_own(load) -> None:  # type: ignore[no-untyped-def]
+    (slo,) = load(SLO.replace("  indicatorRef: failures\n", "").replace("target: 0.999", "target: 0.999\n      indicatorRef: failures") + SLI).slos
+    assert slo.indicator.bad is not None and slo.not_evaluated == ""
+
+
+def test_a_composite_objective_is_listed_and_not_evaluated(load) -> None:  # type: ignore[no-untyped-def]
+    (slo,) = load(SLO.replace("  indicatorRef: failures\n", "").replace("target: 0.999", "target: 0.999\n      compositeWeight: 1\n      indicatorRef: failures") + SLI).slos
+    row = judge(slo, None)
+    assert row["state"] == "unknown" and row["reason"].startswith("not evaluated: it is a part of a composite objective")
+    with pytest.raises(UsageError, match="composite"):
+        rules.build([(slo, row)], rules.METRICS)
 
 
 def test_names_are_given_once(load) -> None:  # type: ignore[no-untyped-def]

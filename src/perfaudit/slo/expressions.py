@@ -61,6 +61,8 @@ def metrics(given: Iterable[str]) -> dict[str, str]:
 def counts(slo: Slo, names: Mapping[str, str]) -> Counted | str:
     """How Prometheus counts the events (not the slices) of an objective; a text says why it cannot."""
     i = slo.indicator
+    if slo.not_evaluated:
+        return slo.not_evaluated
     if i.kind == "metric":
         return "a bound on every sample has no budget, so no burn rate"
     if i.kind == "errors":

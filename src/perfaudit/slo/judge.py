@@ -39,6 +39,8 @@ def judge(slo: Slo, counter: counting.Counter | None) -> dict[str, Any]:
     row |= {key: value for key, value in (("service", slo.service), ("description", slo.description), ("origin", slo.origin)) if value}
     if slo.method != "occurrences":
         row["slice"] = {"seconds": slo.slice_s} | ({"target": slo.slice_target} if slo.slice_target else {})
+    if slo.not_evaluated:
+        return row | {"reason": f"not evaluated: {slo.not_evaluated}", "alerts": []}
     if slo.indicator.kind == "metric":
         return row | (_largest(slo, counter) if counter else {"reason": "no evidence was given"})
     found = counter.events(slo) if counter else counting.Reason("no evidence was given")

@@ -62,6 +62,7 @@ class Slo:
 
     ``method``: ``occurrences``, ``timeslices`` (a slice of ``slice_s`` seconds is good when ``slice_target`` of its events are) or
     ``ratio-timeslices``. ``calendar``: the period is a calendar's, not the last days. ``origin``: where it was defined.
+    ``not_evaluated``: why it is listed and not judged; "" where it is.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Slo:
     calendar: str = ""
     origin: str = ""
     alerts: tuple[Alert, ...] = ()
+    not_evaluated: str = ""
     notes: tuple[str, ...] = field(default=())
 
 

@@ -22,6 +22,7 @@ OPERATORS = ("lt", "lte", "gt", "gte")
 #: Where data sources hold their query, by the examples of the specification and of tools that read it.
 QUERY_KEYS = ("query", "promql", "expr", "metric")
 LONGEST_NAME = 255
+COMPOSITE = "it is a part of a composite objective (compositeWeight), and a weighted budget of several indicators is not counted here"
 
 
 @dataclass
@@ -90,7 +91,9 @@ def load(paths: Iterable[str]) -> Definitions:
     found, out = _objects(d for path in given for d in read(path)), Definitions()
     out.notes += found.pop("notes")
     for part in found["SLO"].values():
-        out.slos += _Reader(found, part).slos()
+        reader = _Reader(found, part)
+        out.slos += reader.slos()
+        out.notes += reader.left_out
     if not out.slos:
         raise ConfigError("no SLO is defined", where=", ".join(given), todo="give a file that holds kind: SLO with apiVersion: openslo/v1")
     used = {slo.service for slo in out.slos}
@@ -127,24 +130,35 @@ class _Reader:
     def __init__(self, objects: Mapping[str, Any], part: _Part) -> None:
         self.objects, self.part, self.spec = objects, part, part.at("spec")
         self.notes: list[str] = []
+        self.left_out: list[str] = []
 
     def slos(self) -> list[Slo]:
-        """One for each objective."""
+        """One for each objective. One that is wrong is left out with a note, beside others that are right; else it is the error."""
         spec, name = self.spec, self.part.at("metadata").text("name")
         method = spec.text("budgetingMethod", "Occurrences")
         if method not in METHODS:
             raise spec.wrong(f"budgetingMethod {method[:40]} is not known", "budgetingMethod", todo=f"one of {', '.join(METHODS)}")
         if "budgetingMethod" not in spec.value:
             self.notes.append("no budgetingMethod is given: Occurrences is assumed")
-        indicator = self._indicator()
+        objectives = spec.items("objectives")
+        own = bool(objectives) and all(part.value.keys() & {"indicator", "indicatorRef"} for part in objectives)
+        indicator = Indicator("ratio") if own and not spec.value.keys() & {"indicator", "indicatorRef"} else self._indicator(spec)
         period_s, calendar = self._window()
         base = Slo(
             name, name, indicator, 0.5, period_s, METHODS[method], service=spec.text("service", ""), description=spec.text("description", ""), calendar=calendar, alerts=tuple(self._alerts())
         )  # fmt: skip
-        objectives = spec.items("objectives")
         if not objectives:
             raise spec.wrong("an SLO needs objectives", "objectives", todo="add objectives: [{target: 0.99}]")
-        out = [self._objective(base, part, i if len(objectives) > 1 else None) for i, part in enumerate(objectives)]
+        out, wrong, common = [], [], self.notes
+        for i, part in enumerate(objectives):
+            self.notes = list(common)
+            try:
+                out.append(self._objective(base, part, i if len(objectives) > 1 else None))
+            except ConfigError as error:
+                wrong.append(error)
+        if wrong and not out:
+            raise wrong[0]
+        self.left_out = [f"{error.where}: {error.what}: this objective is left out" for error in wrong]
         if len({slo.name for slo in out}) < len(out):
             raise spec.wrong("two objectives have the same displayName", "objectives", todo="give each its own name")
         return out
@@ -152,13 +166,13 @@ class _Reader:
     def _objective(self, base: Slo, part: _Part, number: int | None) -> Slo:
         target = _target(part)
         name = base.name if number is None else f"{base.name}/{part.text('displayName', str(number + 1))}"
-        indicator = base.indicator
+        indicator = self._indicator(part) if part.value.keys() & {"indicator", "indicatorRef"} else base.indicator
         if indicator.kind == "threshold":
             op = part.text("op", "")
             if op not in OPERATORS:
                 raise part.wrong(f"op must be one of {', '.join(OPERATORS)}", "op")
             indicator = replace(indicator, op=op, bound=part.number("value"))
-        slo = replace(base, name=name, text=f"{name} ≥ {target * 100:.10g} %", target=target, indicator=indicator, origin=part.where(), notes=tuple(self.notes))
+        slo = replace(base, name=name, text=f"{name} ≥ {target * 100:.10g} %", target=target, indicator=indicator, origin=part.where(), not_evaluated=COMPOSITE if "compositeWeight" in part.value else "", notes=tuple(self.notes))
         if base.method == "occurrences":
             return slo
         window = part.value.get("timeSliceWindow", 1 if base.method == "ratio-timeslices" else None)
@@ -191,11 +205,12 @@ class _Reader:
         self.notes.append("a calendar period is judged as a rolling one of the same length: evidence of a part of it does not tell what was spent before")
         return seconds, f"from {part.text('startTime', '?')} {part.text('timeZone', '')}".strip()
 
-    def _indicator(self) -> Indicator:
-        inline, reference = self.spec.value.get("indicator"), self.spec.value.get("indicatorRef")
+    def _indicator(self, holder: _Part) -> Indicator:
+        """The indicator of an SLO, or of one of its objectives."""
+        inline, reference = holder.value.get("indicator"), holder.value.get("indicatorRef")
         if (inline is None) == (reference is None):
-            raise self.spec.wrong("an SLO needs one of indicator and indicatorRef", *(["indicator"] if inline is not None else []))
-        part = self.spec.at("indicator").at("spec") if inline is not None else self._referred("SLI", self.spec, "indicatorRef").at("spec")
+            raise holder.wrong("an SLO needs one of indicator and indicatorRef", *(["indicator"] if inline is not None else []))
+        part = holder.at("indicator").at("spec") if inline is not None else self._referred("SLI", holder, "indicatorRef").at("spec")
         ratio, threshold = part.value.get("ratioMetric"), part.value.get("thresholdMetric")
         if (ratio is None) == (threshold is None):
             raise part.wrong("an SLI needs one of ratioMetric and thresholdMetric", *(["ratioMetric"] if ratio is not None else []))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from perfaudit.capacity import unit_cost
+from perfaudit.capacity.ledger import Ledger
 from perfaudit.model import iso
 from perfaudit.testing import evidence
 
@@ -52,6 +53,59 @@ def test_cost_that_follows_traffic() -> None:
     assert judged(charges(traffic=0.6))["answer"] == "traffic fell, cost did not"
 
 
+def test_the_label_is_decided_from_cost_and_traffic() -> None:
+    """Cost and requests each change by a known factor."""
+
+    def label(cost: float, requests: float) -> str:
+        rows = [{**r, "amount": r["amount"] * (cost if r["time"] >= START + 35 * DAY else 1.0)} for r in charges(traffic=requests)]
+        return str(judged(rows)["answer"])
+
+    assert label(4.0, 3.0) == "cost grows faster than traffic"
+    assert label(1.4, 1.0) == "cost grows without traffic"
+    assert label(1.0, 0.5) == "traffic fell, cost did not"
+    assert label(0.8, 0.5) == "cost fell less than traffic"
+
+
+@pytest.mark.parametrize("missing", [[25], [0, 1, 30, 31], [12, 29]])
+def test_days_that_are_not_on_the_bill_are_unknown(missing: list[int]) -> None:
+    """A gap is no free day, even where a charge of the month covers it; the days around it are judged."""
+    rows = [r for r in charges(40) if (r["time"] - START) // DAY not in missing]
+    rows.append({"time": START, "duration_us": 30 * DAY, "service": "support", "amount": 30.0, "currency": "EUR"})
+    found = judged(rows)
+    assert found["answer"] == "cost is steady" and found["change"]["unit"]["ci"][1] < 1.2
+    inside = [d for d in missing if 0 < d < 39 and d not in (0, 1)]
+    assert found["period"]["known"] == found["period"]["periods"] - len(inside) and any(f"{len(inside)} of" in n for n in found["notes"])
+
+
+def test_a_last_day_that_is_billed_in_part_is_left_out() -> None:
+    rows = charges(40)
+    for r in rows[-2:]:
+        r["amount"] *= 0.2
+    found = judged(rows)
+    assert found["answer"] == "cost is steady" and found["period"]["known"] == 39 and any("billed in part" in n for n in found["notes"])
+
+
+def test_days_begin_where_the_bill_begins() -> None:
+    """Days of Berlin, with the 25 hours of 2026-10-25, and a log of the same days."""
+    begin = START - 2 * 3_600_000_000
+    starts = [begin + d * DAY + (3_600_000_000 if d > 54 else 0) for d in range(60)]
+    at = np.arange(starts[0], starts[-1] + DAY, 60_000_000)
+    log = {"time": at.tolist(), "duration_us": 1_000, "status": 200, "route": "/", "method": "GET", "service": "web"}
+    found = judged([{"time": t, "duration_us": DAY, "service": "web", "amount": 100.0, "currency": "EUR"} for t in starts], requests=log)
+    assert (found["period"]["periods"], found["period"]["known"]) == (60, 60) and found["series"]["start"][0] == "2026-08-31T22:00:00Z"
+    assert sorted(set(found["series"]["requests"])) == [1440.0, 1500.0]
+    hours = [{"time": START + h * 3_600_000_000 + 15 * 3_600_000_000, "duration_us": 3_600_000_000, "service": "web", "amount": 4.0, "currency": "EUR", "requests": 1000} for h in range(480)]
+    assert judged(hours)["answer"] == "cost is steady" and set(judged(hours)["series"]["cost"]) == {96.0}
+
+
+def test_numerals_of_several_currencies_are_not_compared() -> None:
+    """15,000 yen are less than 4,000 dollars; 9 dollars beside 2,800 euros may be left out."""
+    yen = [{"time": START + d * DAY, "duration_us": DAY, "service": "dns", "amount": 400.0, "currency": "JPY"} for d in range(30)]
+    found = judged([*charges(30), *yen])
+    assert found["answer"] == "cannot tell" and "12,000.00 JPY" in found["reason"] and "EUR" in found["reason"] and "per_request" not in found
+    assert judged([*charges(30), *({**r, "currency": "USD", "amount": 100.0} for r in yen)])["answer"] == "cannot tell"
+
+
 def test_no_change_is_seldom_called_one() -> None:
     """Weekly traffic over fixed cost, 60 series without a change."""
     wrong = [judged_offline(charges(seed=seed))["answer"] for seed in range(60)]
@@ -64,7 +118,7 @@ def judged_offline(rows: list[dict[str, Any]]) -> dict[str, Any]:
     edges = np.array([*days, days[-1] + DAY], np.int64)
     cost = np.array([sum(r["amount"] for r in rows if r["time"] == d) for d in days])
     asked = np.array([next(float(r["requests"]) for r in rows if r["time"] == d) for d in days])
-    return unit_cost.of_ledger(unit_cost.Ledger(edges, cost, cost * 0, asked, {"all": cost}, "EUR", source="the cost table"))
+    return unit_cost.of_ledger(Ledger(edges, cost, cost * 0, asked, {"all": cost}, "EUR", source="the cost table"))
 
 
 def test_credits_and_other_currencies_are_told_apart() -> None:

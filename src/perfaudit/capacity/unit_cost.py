@@ -6,10 +6,8 @@ week that is always dearer (cost is fixed, traffic is not) is taken out before a
 
 from __future__ import annotations
 
-import bisect
-import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,13 +15,13 @@ from numpy.typing import NDArray
 
 from perfaudit.baseline import tiers as tiering
 from perfaudit.capacity.changes import segments
+from perfaudit.capacity.ledger import DAY, Ledger, Several, ledger
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Measurement, Window, iso
 from perfaudit.stats.variance import long_run_variance
 
 Array = NDArray[np.float64]
 
-DAY, HOUR = 86_400_000_000, 3_600_000_000
 #: A change of unit cost below this is none in practice: prices, rounding of instances and months of unequal length move it as much.
 LEAST_CHANGE = 0.05
 #: Periods from which on a change of level is looked for, and fewest that give an interval of a mean.
@@ -33,8 +31,6 @@ LEAST_SERIES, LEAST_MEAN = 12, 6
 EVIDENT, LEAST_SIDE = 0.95, 3
 #: Periods that make a week of days, and how many weeks show what is usual on a weekday.
 WEEK, WEEKS = 7, 3
-#: Requests must be known for so much of a period.
-COVERED = 0.98
 #: Services with a row of their own, events beside a change, periods of a series that are kept.
 MOST_SERVICES, MOST_EVENTS, MOST_PERIODS = 12, 12, 400
 PER = 1_000
@@ -43,114 +39,18 @@ LEVEL = 0.95
 Z = 1.96
 
 
-@dataclass(frozen=True)
-class Ledger:
-    """Periods with what they cost: ``edges`` µs, shape (n + 1,); ``cost`` of use and ``credits`` (negative), ``requests`` (NaN: unknown), shape (n,); cost per ``services``."""
-
-    edges: NDArray[np.int64]
-    cost: Array
-    credits: Array
-    requests: Array
-    services: dict[str, Array]
-    currency: str
-    notes: tuple[str, ...] = ()
-    source: str = ""
-    query: str = field(default="")
-
-
 def judge(evidence: Evidence, charges: Evidence, *, per_hour: float = 0.0, currency: str = "") -> dict[str, Any]:
     """``capacity.unit_cost``: from the charges, else from a cost per hour that was configured; empty where neither is there."""
     if charges.has("costs"):
-        return of_ledger(ledger(evidence, charges), evidence)
+        try:
+            book = ledger(evidence, charges)
+        except Several as found:
+            reason = f"charges are in several currencies ({found}): without rates it cannot be told which is the most, nor can they be added up; give the charges of one currency"
+            return {"answer": "cannot tell", "reason": reason, "currency": "", "notes": []}
+        return of_ledger(book, evidence)
     if per_hour > 0:
         return _configured(evidence, per_hour, currency)
     return {}
-
-
-def ledger(evidence: Evidence, charges: Evidence) -> Ledger:
-    """The charges of the main currency on a grid of hours, days or the periods of the bill, with the requests of each."""
-    query = "SELECT epoch_us(time), duration_us, coalesce(service, ''), coalesce(kind, ''), coalesce(currency, ''), amount, requests FROM costs ORDER BY ALL"
-    rows = [(int(t), max(1, int(d or DAY)), s, k, c, float(a), r) for t, d, s, k, c, a, r in charges.rows(query)]
-    sums: dict[str, float] = {}
-    for row in rows:
-        sums[row[4]] = sums.get(row[4], 0.0) + abs(row[5])
-    main = max(sorted(sums), key=lambda c: sums[c])
-    others = sorted(c or "no currency" for c in sums if c != main)
-    notes = [f"only {main or 'charges without a currency'} is counted; charges in {', '.join(others)} are left out, nothing is converted"] if others else []
-    rows = [row for row in rows if row[4] == main]
-    edges = _edges(rows)
-    cost, credits = np.zeros(len(edges) - 1), np.zeros(len(edges) - 1)
-    services: dict[str, Array] = {}
-    for time, length, service, kind, _, amount, _ in rows:
-        spread = _spread(edges, time, length, amount)
-        if amount < 0 or kind in ("credit", "adjustment"):
-            credits += spread
-            continue
-        cost += spread
-        services[service or "(unnamed)"] = services.get(service or "(unnamed)", np.zeros(len(cost))) + spread
-    requests, source, more = _requests(evidence, rows, edges)
-    if credits.any():
-        notes.append(f"credits and refunds of {-credits.sum():,.2f} {main} are not counted in the cost of a request")
-    return Ledger(edges, cost, credits, requests, services, main, (*notes, *more), source, query)
-
-
-def _edges(rows: list[tuple[Any, ...]]) -> NDArray[np.int64]:
-    """Hours for a bill of hours over less than three days, days for anything up to two days, else the bill's own periods."""
-    first, last = min(r[0] for r in rows), max(r[0] + r[1] for r in rows)
-    order = sorted(rows, key=lambda r: r[1])
-    reached = np.cumsum([abs(r[5]) for r in order])
-    usual = order[int(np.searchsorted(reached, reached[-1] / 2))][1]
-    if usual > 2 * DAY:
-        starts = sorted({r[0] for r in rows if r[1] > 2 * DAY})
-        return np.array([*(s for s in starts if s < last), last], np.int64)
-    step = HOUR if usual <= HOUR and last - first < 3 * DAY else DAY
-    begin = first // step * step
-    return np.arange(begin, -(-last // step) * step + step, step, dtype=np.int64)[: max(2, (last - begin + step - 1) // step + 1)]
-
-
-def _spread(edges: NDArray[np.int64], time: int, length: int, amount: float) -> Array:
-    inside: Array = np.maximum(0, np.minimum(edges[1:], time + length) - np.maximum(edges[:-1], time)).astype(np.float64)
-    total = inside.sum()
-    return amount * inside / total if total else inside
-
-
-def _requests(evidence: Evidence, rows: list[tuple[Any, ...]], edges: NDArray[np.int64]) -> tuple[Array, str, list[str]]:
-    """Requests of every period, NaN where unknown: from the bill where it says, else from the outermost tier's log."""
-    n = len(edges) - 1
-    told: dict[tuple[int, int], float] = {}
-    for time, length, *_, asked in rows:
-        if asked is not None:
-            told[time, length] = max(told.get((time, length), 0.0), float(asked))
-    if told:
-        total = np.zeros(n)
-        for (time, length), asked in told.items():
-            total += _spread(edges, time, length, asked)
-        return np.where(total > 0, total, np.nan), "the cost table", []
-    condition = tiering.find(evidence).condition if evidence.has("requests") else "false"
-    counted = evidence.rows(f"SELECT epoch_us(time) // {HOUR}, count(*) FROM requests WHERE {condition} GROUP BY 1 ORDER BY 1")
-    if not counted:
-        return np.full(n, np.nan), "", ["no requests of these periods are known, so no cost of a request: add access logs, or a column “requests” to the table"]
-    hours = [int(h) * HOUR for h, _ in counted]
-    span = (hours[0], hours[-1] + HOUR)
-    out = np.zeros(n)
-    for hour, count in counted:
-        k = bisect.bisect_right(edges.tolist(), int(hour) * HOUR) - 1
-        if 0 <= k < n:
-            out[k] += count
-    known = np.array([(min(b, span[1]) - max(a, span[0])) >= COVERED * (b - a) for a, b in itertools.pairwise(edges)])
-    out = np.where(known & (out > 0), out, np.nan)
-    if np.isfinite(out).any():
-        return out, "access logs", []
-    return _rate(evidence, condition, edges, span, out), "access logs of a part of the period", ["the logs cover a part of a period only: its requests are taken at their rate"]
-
-
-def _rate(evidence: Evidence, condition: str, edges: NDArray[np.int64], span: tuple[int, int], out: Array) -> Array:
-    """Requests of the one period that holds the recording, at the recording's rate."""
-    first, last, count = evidence.one(f"SELECT epoch_us(min(time)), epoch_us(max(time)), count(*) FROM requests WHERE {condition}")
-    k = bisect.bisect_right(edges.tolist(), (span[0] + span[1]) // 2) - 1
-    if 0 <= k < len(out) and last > first:
-        out[k] = count / (last - first) * float(edges[k + 1] - edges[k])
-    return out
 
 
 # ------------------------------------------------------------------ the judgement
@@ -170,7 +70,7 @@ def of_ledger(book: Ledger, evidence: Evidence | None = None) -> dict[str, Any]:
     if book.source:
         out["requests_from"] = book.source
     if not known.any():
-        return out | {"answer": "cannot tell", "reason": book.notes[-1] if book.notes else "no requests are known", "services": _services(book, None, known)}
+        return out | {"answer": "cannot tell", "reason": next((n for n in reversed(book.notes) if "no requests" in n), "no period has both charges and requests"), "services": _services(book, None, known)}
     cost, requests, starts = book.cost[known], book.requests[known], book.edges[:-1][known]
     value = float(cost.sum() / requests.sum()) * PER
     out["per_request"] = Measurement(value, unit, _around(cost, requests, value), n=int(known.sum()), method="sum of charges over sum of requests; long-run variance of the periods").to_json()
@@ -263,7 +163,7 @@ def _change(cost: Array, requests: Array, starts: NDArray[np.int64], at: Split |
     said = f"{when} the cost of a request is {math.exp(unit):.2f} times as high ({math.exp(low):.2f}–{math.exp(high):.2f}): charges {spent:.2f} times, requests {asked:.2f} times"
     bar = math.log1p(LEAST_CHANGE)
     if low > 0 and unit > bar:
-        answer = "cost grows without traffic" if spent > 1 + LEAST_CHANGE else "traffic fell, cost did not"
+        answer = _dearer(spent, asked)
     elif high < 0 and unit < -bar:
         answer = "cost per request fell"
     elif -bar <= low and high <= bar:
@@ -271,6 +171,15 @@ def _change(cost: Array, requests: Array, starts: NDArray[np.int64], at: Split |
     else:
         answer = "inconclusive"
     return out | {"answer": answer, "reason": said}
+
+
+def _dearer(spent: float, asked: float) -> str:
+    """What made a request dearer: both ratios are of later over earlier periods."""
+    if asked > 1 + LEAST_CHANGE:
+        return "cost grows faster than traffic"
+    if spent > 1 + LEAST_CHANGE:
+        return "cost grows without traffic"
+    return "cost fell less than traffic" if spent < 1 / (1 + LEAST_CHANGE) else "traffic fell, cost did not"
 
 
 def _ratio(x: Array, k: int, n: int) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 from perfaudit.report import charts, text
 from perfaudit.report.pages import Chart, Page, Table
 
-_TONES = {"cost grows without traffic": "bad", "traffic fell, cost did not": "bad", "cost per request fell": "good", "cost follows traffic": "good", "cost is steady": "good"}
+_TONES = {"cost grows without traffic": "bad", "cost grows faster than traffic": "bad", "traffic fell, cost did not": "bad", "cost fell less than traffic": "bad", "cost per request fell": "good", "cost follows traffic": "good", "cost is steady": "good"}
 
 
 def page(result: Mapping[str, Any]) -> Page | None:

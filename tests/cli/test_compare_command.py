@@ -178,3 +178,31 @@ def test_hostile_names_act_nowhere(home: Path, perfaudit: Run) -> None:
     page = Path("r.html").read_text()
     assert "<img" not in page
     assert "<script" not in page
+
+
+def test_a_log_and_a_part_of_it_are_counted_twice_and_told(logs: Path, perfaudit: Run) -> None:
+    lines = (logs / "alike" / "access.log").read_bytes().splitlines(keepends=True)
+    (logs / "alike" / "access.log.1").write_bytes(b"".join(lines[:1_500]))
+    part = json.loads(perfaudit("compare", "before", "alike", "--json").out)["comparison"]
+    assert part["notes"] == ["alike: 33 % of the requests stand in more than one file and are counted twice"]
+    assert part["notes"][0] in part["summary"]
+
+
+def test_a_rotated_log_is_counted_once(logs: Path, perfaudit: Run) -> None:
+    lines = (logs / "alike" / "access.log").read_bytes().splitlines(keepends=True)
+    for name, cut in (("access.log", lines[1_500:]), ("access.log.1", lines[:1_500])):
+        (logs / "alike" / name).write_bytes(b"".join(cut))
+    assert "twice" not in perfaudit("compare", "before", "alike", "--json").out
+
+
+def test_a_deploy_that_fails_fast_is_worse(logs: Path, perfaudit: Run) -> None:
+    lines = slow_log(6_000, 5, 0.0, 1.0).splitlines()
+    broken = slow_log(6_000, 5, 0.0, 0.2, failing=0.3).splitlines()
+    (logs / "deployed").mkdir()
+    (logs / "deployed" / "access.log").write_bytes(b"\n".join(lines[:3_000] + broken[3_000:]) + b"\n")
+    (logs / "deployed" / "events.jsonl").write_text(json.dumps({"time": START + 150, "kind": "deploy", "service": "shop", "version": "2"}) + "\n")
+    result = json.loads(perfaudit("compare", "deployed", "--as", "deploys", "--json").out)
+    schema.validate(result)
+    part = result["comparison"]
+    assert part["result"] == part["deploys"][0]["result"] == part["deploys"][0]["errors"]["result"] == "worse"
+    assert "errors 3 % → 29 %" in part["summary"]

@@ -19,7 +19,7 @@ import numpy as np
 from perfaudit.baseline.cube import STEPS
 from perfaudit.baseline.stream import Key
 from perfaudit.baseline.trigger import CHANGES, Event
-from perfaudit.comparison import coverage, units
+from perfaudit.comparison import coverage, twice, units
 from perfaudit.comparison.arms import Arm, Source, narrowed, read
 from perfaudit.comparison.compare import LEAST_REQUESTS, arm_part, askable, asked_of, least_part, needed, percent, signed
 from perfaudit.comparison.decide import ALPHA, Answer, adjusted, failed_more, result_of, together
@@ -106,6 +106,7 @@ def compare(sources: Sequence[Source], asked: Asked) -> dict[str, Any]:
     if merged := held[-1] - held[0] + 1 - len(kept):
         one = merged == 1
         notes.append(f"{merged} stretch{'' if one else 'es'} between deploys {'is' if one else 'are'} too short to be judged (under {SHORT} s or {needed(0.95)} requests): the deploy before is judged together with the next")
+    notes += filter(None, [twice.note(s) for s in sources])
     ledger = Ledger([s for i in kept if (s := parts[i]) is not None], [deploys[a:b] for a, b in itertools.pairwise(kept)], asked.least)
     return ledger.part(sources, notes)
 

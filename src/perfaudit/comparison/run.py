@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from perfaudit.comparison import environments, units
+from perfaudit.comparison import environments, twice, units
 from perfaudit.comparison.arms import Source, common, narrowed, read, source, step_for
 from perfaudit.comparison.compare import Compared, compare, least_part, part
 from perfaudit.comparison.decide import undecide
@@ -82,9 +82,11 @@ def compared(a: Source, b: Source, asked: Asked) -> tuple[dict[str, Any], Compar
         notes.append(f"{dropped} more common routes own little time and were left out")
     if not any(p.n for pair in done.found for p in (pair.a, pair.b)):
         notes.append("no durations were logged: only errors and load are compared")
-    notes += filter(None, [units.coarse(arms, asked.least)])
+    doubled = [text for s in (a, b) if (text := twice.note(s))]
+    notes += [text for text in (units.coarse(arms, asked.least), *doubled) if text]
     only = {"a": set(a.totals) - set(b.totals), "b": set(b.totals) - set(a.totals)}
     out = part(done, kind, only, notes)
+    out["summary"] = "; ".join([out["summary"], *doubled])
     if kind == "environments" and (added := environments.part(a, b, keys)):
         out |= added
         out["summary"] += "; " + environments.sentence(added, (a.name, b.name))

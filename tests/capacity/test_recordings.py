@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from perfaudit.audit import opened
-from perfaudit.capacity import demands, observed, study
+from perfaudit.capacity import demands, observed, pools, study
 from perfaudit.capacity.answer import Answer, Facts, decide, fallen, serial
 from perfaudit.capacity.points import Points
 from perfaudit.capacity.study import overfull
@@ -114,6 +115,26 @@ def test_intervals_in_which_the_system_was_slow_are_left_out() -> None:
     times = (slowed.points.time - START) / 1e6
     assert not np.any((times > 820) & (times < 940)) and len(times) > 90
     assert isinstance(slowed.law, usl.Scalability) and slowed.law.gamma.value == pytest.approx(1 / SERVICE, rel=0.06)
+
+
+def test_a_pool_is_not_held_while_waiting() -> None:
+    """Eight members, held 60 ms each; at the busiest, requests wait several times that."""
+    at, _, took = served(10, 150)
+    found = study.filled(pools.parse(f"size={SERVERS}"), evidence(requests=requests(at, took)), WHOLE)
+    assert found.hold == pytest.approx(SERVICE, rel=0.1) and took.mean() > 2 * SERVICE and "quietest" in found.source
+    flat, _, slow = served(128, 128)
+    full = study.filled(pools.parse("size=6"), evidence(requests=requests(flat, slow)), WHOLE)
+    assert "upper bound" in full.source
+    row = pools.judge(full)
+    assert row["answer"] == "cannot tell" and "all requests were served" in row["reason"] and "hold=" in row["reason"]
+
+
+def test_more_capacity_is_not_advised_beside_fix() -> None:
+    surge = {"status": "constraint", "problem": "worker-saturation", "decision": "Add capacity."}
+    slow, flat = facts(20, 100, wanted="p95<20ms"), facts(60, 60, metrics=False, wanted="p95<20ms")
+    answer = decide(replace(slow, verdict=surge))
+    assert answer.answer == "fix" and "Add capacity" not in answer.reason and "Worker saturation comes on top" in answer.reason
+    assert decide(replace(flat, verdict=surge)).answer != "fix" and decide(replace(flat, verdict=surge, unlocked=True)).answer == "scale"
 
 
 def test_load_that_hardly_varied_is_no_load_test() -> None:

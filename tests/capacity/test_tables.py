@@ -110,6 +110,18 @@ def test_users_are_not_bought(tmp_path: Path) -> None:
     assert answered(tmp_path, SDM91, header="users,rps")[0] == "do not scale"  # here it was seen to fall
 
 
+def test_thousands_of_a_german_table(tmp_path: Path) -> None:
+    found = table.read(written(tmp_path, "users;rps\n100;50,5\n200;99,0\n1.000;1.420,3\n"))
+    assert found.load.tolist() == [100, 200, 1000] and found.throughput.tolist() == [50.5, 99, 1420.3] and any("1.000 is read as 1000" in n for n in found.notes)
+    plain = table.read(written(tmp_path, "load;rps\n1.000;50.5\n2.000;99.0\n"))
+    assert plain.load.tolist() == [1, 2] and any("1.000 is read as 1:" in n for n in plain.notes)
+
+
+def test_a_count_without_a_period_is_told(tmp_path: Path) -> None:
+    assert any("read as per second" in n for n in table.read(written(tmp_path, "users,requests\n1,270\n2,540\n")).notes)
+    assert not table.read(written(tmp_path, "load,requests_per_min\n1,270\n2,540\n")).notes and not table.read(written(tmp_path, "load,rps\n1,270\n")).notes
+
+
 @pytest.mark.parametrize("wanted", ["errors<1%", "p99<200ms", "p50<200ms", "/checkout p95<200ms"])
 def test_p95_is_no_answer_to_another_objective(tmp_path: Path, wanted: str) -> None:
     rows = [(n, 10 * n, 50 + n) for n in (1, 2, 4, 8, 16, 32)]

@@ -1,7 +1,8 @@
 """Scale, fix, leave alone, or do not scale? One rule for each answer, in the order in which they are asked.
 
 1. The audit's verdict is a lock or another serial section: *do not scale*, more of anything queues for the same thing.
-2. The objective is broken at the smallest load: *fix*, no resource makes a request shorter that waits for nobody.
+2. The objective is broken at the smallest load: *fix*, no resource makes a request shorter that waits for nobody (unless there was only one load,
+   and the verdict is that it was too much).
 3. Throughput was seen to fall with load: *do not scale*, the peak is behind.
 4. The objective would hold at half as much load again: *leave alone*.
 5. A station is busy (≥ 80 %): *scale* it where two of it bring half as much again, else *fix* what a request costs there, or what else runs there.
@@ -141,7 +142,12 @@ def _serial(facts: Facts) -> Answer | None:
 def _always_broken(facts: Facts) -> Answer | None:
     if facts.capacity is None or facts.capacity.kept != "none":
         return None
-    also = f"; the constraint is {_named(facts.problem)}. {facts.decision}" if facts.problem else ": what a request does by itself takes too long"
+    if facts.problem in GROWTH:
+        if facts.why_not:  # load hardly varied: it may have been too much all the time
+            return None
+        also = f": what a request does by itself takes too long, and no more resources shorten it. {_named(facts.problem).capitalize()} comes on top at the busiest"
+    else:
+        also = f"; the constraint is {_named(facts.problem)}. {facts.decision}" if facts.problem else ": what a request does by itself takes too long"
     return Answer("fix", f"{facts.objective} is broken at the smallest load already{also}")
 
 

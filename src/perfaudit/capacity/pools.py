@@ -23,7 +23,8 @@ EXAMPLE = "--pool size=20,hold=45ms,rate=300/s,wait=5ms,name=database; size is n
 @dataclass(frozen=True)
 class Pool:
     """A pool of ``size`` members, each held ``hold`` seconds by ``rate`` requests per second (0: unknown). ``wait``: the target for the 95th
-    percentile of the wait in seconds (None: 19 of 20 do not wait). ``arrival_cv2``, ``hold_cv2``: squared coefficients of variation."""
+    percentile of the wait in seconds (None: 19 of 20 do not wait). ``arrival_cv2``, ``hold_cv2``: squared coefficients of variation.
+    ``served``: ``hold`` is the duration of requests that were all served, so it is an upper bound."""
 
     size: int
     hold: float = 0.0
@@ -33,6 +34,7 @@ class Pool:
     arrival_cv2: float = 1.0
     hold_cv2: float = 1.0
     source: str = "given"
+    served: bool = False
 
 
 def parse(text: str) -> Pool:
@@ -83,6 +85,8 @@ def judge(pool: Pool) -> dict[str, Any]:
     if needed is None:
         return row | {"answer": "grow", "reason": f"no size up to 100,000 keeps the target ({said})"}
     row["size_needed"] = Measurement(needed, "members", method=method).to_json()
+    if offered >= pool.size and pool.served:
+        return row | {"answer": "cannot tell", "reason": f"by their duration {offered:.3g} members would be busy on average and there are {pool.size}, yet all requests were served: a duration includes waiting, or time without a member, and is an upper bound. Give how long one is held with hold=45ms"}
     if offered >= pool.size:
         return row | {"answer": "grow", "reason": f"{offered:.3g} members are busy on average and there are {pool.size}: the queue grows without end; {needed} keep the target ({said})"}
     if needed > pool.size:

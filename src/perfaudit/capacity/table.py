@@ -27,6 +27,10 @@ _THROUGHPUT = frozenset({"throughput", "x", "xn", "rps", "tps", "qps", "ops", "r
 _LATENCY = frozenset({"p95", "latency p95", "p95 latency", "95", "p95 response time", "duration p95"})
 _PER = {"": 1.0, "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
 _MS = {"ms": 1.0, "s": 1e3, "us": 1e-3, "µs": 1e-3, "": 1.0}
+#: Names of counts: a rate only with a period.
+_COUNTS = frozenset({"requests", "transactions", "req", "completions", "ops"})
+#: ``1.000`` or ``1.234.567,8``: thousands where commas are decimal.
+_GROUPED = re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?")
 _RATE = re.compile(r"(.+?) ?(?:per|/) ?(s|sec|second|min|minute|h|hour)$")
 _TIMED = re.compile(r"(.+?) (ms|s|us|µs)$")
 
@@ -54,8 +58,10 @@ def read(path: Path) -> Points:
         if len(found) > 1:
             raise EvidenceError(f"two columns could be the {meaning}: {names[found[0]]} and {names[found[1]]}", where=str(path), todo="keep one of them")
     kept: list[list[float]] = []
+    commas = any(re.search(r"\d,\d", cell) for _, row in rows[1:] if ";" in row for cell in _cells(row))
+    grouped = [cell for _, row in rows[1:] if ";" in row for cell in _cells(row) if _GROUPED.fullmatch(cell)]
     for number, row in rows[1:]:
-        cells = _cells(row)
+        cells = [cell.replace(".", "") if commas and _GROUPED.fullmatch(cell) else cell for cell in _cells(row)]
         values = [_number(cells[found[0]] if found[0] < len(cells) else "", ";" in row) if found else math.nan for found in columns.values()]
         for name, found, value in zip(columns, columns.values(), values, strict=True):
             if found and (value is None or (name != "p95" and not (math.isfinite(value) and value > 0))):
@@ -64,6 +70,10 @@ def read(path: Path) -> Points:
     data = np.array(kept, np.float64).reshape(len(kept), 3)
     name, per, unit = names[columns["load"][0]], _rate(names[columns["throughput"][0]]), _latency(names[columns["p95"][0]]) if columns["p95"] else 1.0
     notes: tuple[str, ...] = (f"{names[columns['p95'][0]]} has no unit: read as milliseconds",) if columns["p95"] and not _TIMED.match(_plain(names[columns["p95"][0]])) else ()
+    if grouped:
+        notes += (f"{grouped[0]} is read as {grouped[0].replace('.', '') if commas else grouped[0].rstrip('0').rstrip('.')}: {'other numbers have a decimal comma' if commas else 'no number has a decimal comma'}",)
+    if _plain(names[columns["throughput"][0]]) in _COUNTS:
+        notes += (f"{names[columns['throughput'][0]]} names no period: read as per second; write requests_per_min or rps if it is not",)
     bought = _plain(name) in _BOUGHT
     if not bought:
         notes += (f"{_plain(name)} are what is asked of the system, not what could be bought more of",)

@@ -95,7 +95,7 @@ class Scalability:
 
     def predicted(self, loads: Array) -> Array:
         """Throughput at ``loads`` by the estimates, shape (n,)."""
-        return law(loads, self._point)[0]
+        return np.asarray(law(loads, self._point)[0])
 
     def without(self, load: float, *, contention: bool = False, coherency: bool = False) -> Interval:
         """Throughput at ``load`` if contention (σ) or coherency (κ) were gone. Raises ``ValueError`` as :meth:`predict`."""
@@ -132,7 +132,7 @@ def law(load: Any, parameters: Array) -> Array:
 def _ratio(start: float, end: float, parameters: Array) -> Array:
     """X(end)/X(start) for every row of ``parameters``; γ cancels out."""
     alike = np.column_stack([np.ones(len(parameters)), parameters[:, 1:]])
-    return law(end, alike) / law(start, alike)
+    return np.asarray(law(end, alike) / law(start, alike))
 
 
 def peak(sigma: float, kappa: float) -> float:

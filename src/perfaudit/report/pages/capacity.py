@@ -143,4 +143,4 @@ def _notes(part: Mapping[str, Any]) -> Iterator[str]:
     for p in part.get("pools", []):
         yield f"Pool {p['name']}: {p['reason']}."
     if "usl" in part:
-        yield "The load is the law's N: twice of it stands for twice the workers, instances or users on the same shared parts. Two systems that share nothing would carry twice."
+        yield "The load is the law's N: twice of it stands for twice as many of what was counted (workers, instances; users bring only more work) on the same shared parts. Two systems that share nothing would carry twice."

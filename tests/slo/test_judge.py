@@ -253,7 +253,7 @@ def test_a_recording_longer_than_the_period_is_judged_by_its_last_period(first_d
     assert (row["state"], row["bad"], row["total"]) == (state, bad, 30_000)
     assert row["budget"]["spent"]["value"] == pytest.approx(bad / 30_000 / 0.0015) and "counted over one period" in row["budget"]["spent"]["method"]
     (note,) = row["notes"]
-    assert "judged is its last 30d" in note and "burned 1." in note
+    assert "judged is its last 30d" in note and ("the worst 30d before burned 1.11 times" in note) == (state == "kept")
     evidence = testing.evidence(requests=traffic)
     row = run.part([of_objective(objective("errors<0.15%"))], run.counter(evidence))["objectives"][0]
     share, counted, total = next(evidence.ask(row["attained"]["query"])[1])

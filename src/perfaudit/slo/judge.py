@@ -21,6 +21,8 @@ MOST_POINTS = 240
 MOST_FIRINGS = 20
 #: Silence this many seconds long, and this many times longer than the median one, is a hole in the recording: e^−20 by chance.
 LONG_SILENCE, SILENT_TIMES = 60.0, 30.0
+#: An earlier period that burned this many times more than the last one is told: less is its own end, a few bins before.
+WORSE = 1.05
 
 
 def alerts_of(slo: Slo) -> list[BurnAlert]:
@@ -88,7 +90,7 @@ def _longer(slo: Slo, recording: counting.Events, start: int) -> str:
     bad, total, bin_s = _events(slo, recording)
     burn = budget.burn_series(bad, total, bin_s, slo.target, slo.period_s)[max(0, round(slo.period_s / bin_s) - 1) :]
     worst = float(np.fmax.reduce(burn, initial=0.0))
-    return said + (f"; the worst {period} of the recording burned {worst:.3g} times the budget" if worst > 1 else "")
+    return said + (f"; the worst {period} before burned {worst:.3g} times the budget" if worst > max(1.0, WORSE * np.nan_to_num(burn[-1])) else "")
 
 
 def _events(slo: Slo, found: counting.Events) -> tuple[Any, Any, float]:

@@ -147,6 +147,11 @@ def test_k6_lines_that_are_broken(read):
     assert sink.rejected["time cannot be read"] == 1 and sink.rejected["duration is negative, not a number, or longer than a day"] == 2
 
 
+def test_k6_checks_are_counted(read):
+    lines = b"".join(b'{"type":"Point","metric":"checks","data":{"time":"2026-11-23T08:00:%02dZ","value":%d,"tags":{"check":"fast"}}}\n' % (i, i % 3 == 0) for i in range(9))
+    assert {k: v for k, v in totals(read(k6_json, lines)).items() if k.startswith("checks_")} == {"checks_failed": 6, "checks_passed": 3}
+
+
 def test_the_export_has_its_booleans_inverted(read):
     """k6 1.1 wrote both files of one test: p(95)<500 held and p(99)<10 was crossed."""
     for name in ("k6_summary.json", "k6_export.json"):

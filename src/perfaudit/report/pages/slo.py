@@ -15,7 +15,7 @@ MOST_CHARTS = 4
 #: A burn below a tenth is a flat line at the bottom.
 WORTH_A_CHART = 0.1
 STATES = {"kept": "kept", "broken": "broken", "unknown": "cannot be judged"}
-UNSURE = {"kept": ", not certain", "broken": ", perhaps by chance"}
+UNSURE = {"kept": ", not certain", "broken": ", not certain"}
 
 Row = Mapping[str, Any]
 
@@ -98,7 +98,7 @@ def _objectives(rows: Sequence[Row]) -> Table:
         body.append((r["objective"], state, good(r) if "attained" in r else r.get("measured", ""), _share(r["target"]) if r["target"] < 1 else "always", bad, spent.get("burn", ""), spent.get("spent", "")))
     return Table(
         "Objectives and their budgets", ("Objective", "State", "Good", "Promised", "Bad", "Burn rate", "Of the period's budget"), body,
-        "Burn rate: errors over allowed errors; at 1 the budget lasts exactly the period. The share of the period's budget is extrapolated: the period is taken to have the load of this recording.",
+        "Burn rate: errors over allowed errors; at 1 the budget lasts exactly the period. The share of the period's budget is counted over the last period of the recording; of a shorter one it is extrapolated: the period is taken to have its load.",
     )  # fmt: skip
 
 

@@ -79,6 +79,8 @@ def _charts(part: Row) -> list[Chart]:
             shift = (route.get(metric) or {}).get("shift")
             if shift and shift.get("value") is not None and shift["value"] > -1:
                 low, high = shift.get("ci") or (None, None)
+                if low is None and high is None:  # a bar across the whole chart would look like a measurement
+                    continue
                 rows.append(_shift_chart.Row(f"{metric} · {name(route)}", 1 + shift["value"], _shift_chart.ratio(low), _shift_chart.ratio(high)))
     if not rows:
         return []

@@ -29,7 +29,7 @@ STEP, MORE = 1.6, 0.8
 LEAST_SCORE, FLOOR = 9.4, 10.6
 #: The best step in a series with long memory d = 0.3 is ``WANDERS`` · n^(d − 1/2) sd in 19 of 20, n 200–1,000 (simulated); no step below that, unless long memory is refuted
 #: by ``REFUTED`` in the criterion.
-WANDERS, MEMORY_EXPONENT, REFUTED = 4.1, 0.2, 3.0
+WANDERS, MEMORY_EXPONENT, REFUTED = 4.3, 0.2, 3.0
 #: A drift of a short series has a slope of this many standard errors: 1 in 30,000 by chance if normal, rarer than 1 in 100 on AR(1) to φ 0.8 (tests/stats).
 DRIFT = 4.0
 #: A drift has to beat each step beyond the first by this many ln n: a staircase of releases is itself almost a drift.
@@ -246,7 +246,7 @@ def _tested(found: Found, cuts: list[int], w: Series) -> Found:
             return _with(found, cuts, left, 1.0, tuple((math.inf, math.inf) for _ in cuts))
         free = n * variance / fit.long_run
         k = len(cuts)
-        lost = 2 * k + max(1, 2 * fit.order - 1)  # places, levels and coefficients, out of so many effective points
+        lost = 2 * k + max(1, 3 * fit.order - 2)  # places, levels and coefficients, out of so many effective points
         ratio = fit.long_run / variance * free / max(1.0, free - lost)
         refuted = wandering - fit.criterion - math.log(n) * _price(k) > REFUTED
         bound = _bound(free - lost)

@@ -1,6 +1,6 @@
 """Association by simulation: independent series that wander are not associated; a real link is found at its lag.
 
-The full tables, with more series a cell, come from ``make benchmark`` (benchmarks/statistics.py).
+The full tables, with more series a cell, come from ``make figures`` (benchmarks/figures.py).
 """
 
 import numpy as np

@@ -110,7 +110,7 @@ class Requests:
     def query(self, q: float, zone: str = "", route: Key | None = None) -> str:
         """SQL for ``perfaudit query`` that gives a percentile again, in ms."""
         window = {"affected": self.windows.affected, "reference": self.windows.reference}.get(zone, self.windows.whole if self.windows.source == "baseline" else None)
-        parts = [self.condition, within(window), *(_is(route) if route else ())]
+        parts = [self.condition, within(window), *(of_route(route) if route else ())]
         return f"SELECT quantile_disc(duration_us, {q}) / 1e3 AS ms FROM requests WHERE {' AND '.join(p for p in parts if p != 'true') or 'true'}"
 
     def measured(self, part: Slice, q: float, zone: str = "", route: Key | None = None) -> Measurement | None:
@@ -141,7 +141,8 @@ def error_measurement(part: Slice) -> Measurement:
     return Measurement(part.error_ratio, "share", wilson(part.errors, part.count), n=part.count, method="Wilson")
 
 
-def _is(key: Key) -> list[str]:
+def of_route(key: Key) -> list[str]:
+    """The SQL conditions for the requests of one route."""
     return [f"method = {quote(key[0])}" if key[0] else "method IS NULL", f"route = {quote(key[1])}" if key[1] else "route IS NULL"]
 
 

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfaudit.baseline.cube import MOST_BINS, STEPS
-from perfaudit.capacity.changes import segments
 from perfaudit.capacity.points import Points
 from perfaudit.config import Objective
 from perfaudit.evidence.naming import LOAD_GENERATOR
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Window, iso
+from perfaudit.stats.changepoint import changes
 from perfaudit.stats.correlation import spearman
 
 #: Requests an interval should hold: its mean rate is then known to ± 10 % (Poisson, 95 %).
@@ -147,7 +147,7 @@ def _departure(points: Points) -> NDArray[np.float64]:
 
 def _regimes(series: NDArray[np.float64]) -> NDArray[np.int64]:
     """The regime of every interval: segments whose medians are alike are one regime."""
-    starts = segments(series, least=float(np.log(LEAST_CHANGE)))
+    starts = changes(series, least=float(np.log(LEAST_CHANGE))).starts
     levels: list[float] = []
     out = np.zeros(len(series), np.int64)
     for begin, end in zip(starts, [*starts[1:], len(series)], strict=True):

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfaudit.baseline import tiers as tiering
-from perfaudit.capacity.changes import segments
 from perfaudit.capacity.ledger import DAY, Ledger, Several, ledger
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Measurement, Window, iso
+from perfaudit.stats.changepoint import changes
 from perfaudit.stats.variance import long_run_variance
 
 Array = NDArray[np.float64]
@@ -101,7 +101,7 @@ def _split(unit: Array, starts: NDArray[np.int64]) -> Split | None:
         return None
     if n >= LEAST_SERIES:
         series = _deseasoned(np.log(np.maximum(unit, 1e-300)), starts)
-        found = segments(series, least=math.log1p(LEAST_CHANGE))
+        found = changes(series, least=math.log1p(LEAST_CHANGE)).starts
         if len(found) == 1:
             found += _evident(series)
         if len(found) > 1:

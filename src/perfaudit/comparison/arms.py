@@ -13,8 +13,9 @@ import numpy as np
 
 from perfaudit.baseline import tiers as tiering
 from perfaudit.baseline.cube import MOST_BINS, STEPS
+from perfaudit.baseline.requests import of_route
 from perfaudit.baseline.stream import Key, Stream, Total, by_key
-from perfaudit.evidence.store import Evidence, quote, within
+from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Window
 
 #: Up to this many requests of an arm every duration is exact.
@@ -78,7 +79,7 @@ class Source:
         """The SQL condition for the requests of the arm, or of one route of it."""
         parts = [self.condition, within(self.window)]
         if key is not None:
-            parts += [f"method = {quote(key[0])}" if key[0] else "method IS NULL", f"route = {quote(key[1])}" if key[1] else "route IS NULL"]
+            parts += of_route(key)
         return " AND ".join(p for p in parts if p != "true")
 
 

@@ -25,7 +25,8 @@ Series = NDArray[np.float64]
 #: The first step costs this many times ln n (a place and a level are two parameters; Yao 1988, Zhang & Siegmund 2007), each further one ``MORE`` · ln n more:
 #: many steps whiten the noise that they are judged by.
 STEP, MORE = 1.6, 0.8
-#: Squared difference of two levels over its variance, at the least, if the variance were known; :func:`_bound` raises it for the points that are left.
+#: Squared difference of two levels over its variance, at the least, if the variance were known; :func:`_bound` raises it for the points that are left,
+#: and never goes below ``FLOOR`` (the supremum over all places of an independent series exceeds 10.6 in 4 %: :func:`perfaudit.stats.changepoint._chance`).
 LEAST_SCORE, FLOOR = 9.4, 10.6
 #: The best step in a series with long memory d = 0.3 is ``WANDERS`` · n^(d − 1/2) sd in 19 of 20, n 200–1,000 (simulated); no step below that, unless long memory is refuted
 #: by ``REFUTED`` in the criterion.

@@ -34,7 +34,7 @@ def autoregression(x: Any, *, most: int | None = None) -> Autoregression:
 
     Burg's estimate is stable (no root outside) and, unlike Yule–Walker's, not biased by the ends of short series. BIC takes an order too
     few when the next coefficient is small, which makes the long-run variance too small: hence the larger of two orders (on AR(2) (.5, .3)
-    and ARMA (.6, .4), n = 200, that keeps a test at its level; benchmarks/statistics.py).
+    and ARMA (.6, .4), n = 200, that keeps a test at its level; benchmarks/figures.py).
     """
     x = np.asarray(x, np.float64)
     n = len(x)

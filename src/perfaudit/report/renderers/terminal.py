@@ -197,7 +197,7 @@ def _answers(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
     """Every page in a line or two, below a verdict."""
     if found := pages.of(result):
         yield _text("\n", ("Also answered", "bold"), ("  in full with -o report.html", "dim"))
-        yield _rows([(text.cut(page.title, 24).lower(), _text(text.cut(page.answer, 3 * width))) for page in found])
+        yield _rows([(text.cut(page.title, 24).lower(), _text((text.cut(page.question, width) + " ", "dim"), text.cut(page.answer, 3 * width))) for page in found])
 
 
 def _pages(result: Mapping[str, Any], width: int) -> Iterator[RenderableType]:

@@ -3,6 +3,7 @@
 # make docs       generate docs/reference, docs/problems and examples from the code
 # make benchmark  side by side with the peers: speed, then figures (ARGS=… and FIGURES=… pass options; many minutes)
 # make figures    only how often the statistics err, beside the peers (FIGURES=--quick)
+# make evaluate   audit the recorded cases and compare with what is true (SET=dev|validation|earlier|all CASES=001,002 JOBS=2)
 # make lock       pin all dependencies again
 # make clean      remove what these made
 
@@ -12,7 +13,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PIP := PIP_CONSTRAINT= PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq
 
-.PHONY: demo test docs benchmark figures lock clean
+.PHONY: demo test docs benchmark figures evaluate lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/perfaudit demo
@@ -31,6 +32,9 @@ benchmark: $(INSTALLED)
 
 figures: $(INSTALLED)
 	$(BIN)/python benchmarks/figures.py $(FIGURES)
+
+evaluate: $(INSTALLED)
+	$(BIN)/python -m lab.evaluate $(if $(SET),--set $(SET)) $(if $(CASES),--cases $(CASES)) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
 
 # A stamp, so that a second run installs nothing. All pins carry hashes; the package itself is built without isolation.
 $(INSTALLED): constraints.txt pyproject.toml

@@ -45,6 +45,7 @@ def judge(case: Case, result: dict[str, Any] | None, failure: str | None = None)
         "right": right,
         "accepted": accepted,
         "top3": case.problem in ranked(answer, result),
+        "undecided": answer == ABSTAINED,
         "abstained": abstained,
         "wrong": outcome in ("wrong", "failed"),
         "failed": result is None,
@@ -153,6 +154,7 @@ def _said(case: Case, result: dict[str, Any] | None, failure: str | None) -> dic
         said["trigger"] = verdict["trigger"].get("kind")
     checks = {c["problem"]: f"{c['outcome']}: {c['reason']}" for c in result.get("checks", ())}
     if case.problem != HEALTHY:
+        said["true_scope"] = {part: case.truth[key] for part, key in zip(SCOPE, ("route", "service", "object", "statement_contains"), strict=True) if case.truth.get(key)}
         said["check_of_the_truth"] = checks.get(case.problem, "there is no check of this class yet")
     return said
 

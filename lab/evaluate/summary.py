@@ -45,6 +45,7 @@ def _part(judged: Sequence[Judged]) -> dict[str, Any]:
         "names": _groups([j for j in judged if j.case.name != j.case.problem], lambda j: j.case.name),
         "confusion": [{"truth": t, "answer": a, "n": n} for (t, a), n in sorted(Counter((j.case.problem, j.answer) for j in judged).items())],
         "calibration": {basis: calibration(_claims(judged, basis)) for basis in ("accepted", "right")},
+        "predictions": sorted([{"set": j.case.set, "predicted_p95_ms": j.numbers["predicted_p95_ms"], "measured_p95_ms": j.numbers["measured_p95_ms"]} for j in judged if "measured_p95_ms" in j.numbers], key=lambda p: (p["set"], p["measured_p95_ms"], p["predicted_p95_ms"])),
         "numbers": {
             "onset_error_s": spread([j.numbers["onset_error_s"] for j in judged if "onset_error_s" in j.numbers]),
             "onset_error_size_s": spread([abs(j.numbers["onset_error_s"]) for j in judged if "onset_error_s" in j.numbers]),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from lab.evaluate.judge import SCOPE, strings
 
 SETS = ("dev", "validation", "earlier", "all")
 #: (flag, heading) of the tables per group.
@@ -16,7 +19,8 @@ LONG = (
     ("right", "top-1: names the true class"),
     ("accepted", "… or another defensible answer"),
     ("top3", "top-3: the true class among the first three"),
-    ("abstained", "abstained: insufficient evidence, though decidable"),
+    ("undecided", "abstained: insufficient evidence"),
+    ("abstained", "… though truth holds that it can be decided"),
     ("wrong", "wrong, with failed runs"),
     ("failed", "… failed: crash, timeout, unreadable"),
     ("false_alarm", "false alarm: healthy, but a constraint is named"),
@@ -36,26 +40,29 @@ LONG = (
     ("predicted_near", "… within ± 25 % of the measured"),
     ("predicted_in_interval", "… and inside its own interval"),
 )
+#: Columns of what is not a terminal.
+WIDE = 150
 BAD = {"wrong", "failed", "false_alarm", "false_alarm_not_accepted", "missed", "rival_named", "innocent_blamed"}
 
 
 def percent(rate: dict[str, Any] | None, interval: bool = True) -> str:
-    """``12/17  71 % (47–87)``, or a dash where nothing applies."""
+    """``12/17 71 % (47–87)``, or a dash where nothing applies."""
     if not rate:
         return "–"
-    share = f"{rate['value']:.0%}".replace("%", " %")
-    return f"{rate['k']}/{rate['n']}  {share}" + (f" ({rate['low'] * 100:.0f}–{rate['high'] * 100:.0f})" if interval else "")
+    share = f"{rate['value']:.0%}".replace("%", "\u202f%")
+    return f"{rate['k']}/{rate['n']} {share}" + (f" ({rate['low'] * 100:.0f}–{rate['high'] * 100:.0f})" if interval else "")
 
 
 def show(document: dict[str, Any], changes: dict[str, list[tuple[str, str, str, str]]] | None = None, console: Console | None = None) -> None:
     """Print everything, the list of wrong answers and the overall figures last, where the eye is."""
-    out = console or Console(highlight=False)
+    out = console or Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     if not document["complete"]:
         out.print(Text(f"PARTIAL: {len(document['not_run'])} cases were not run", style="bold red"))
     for part, title in (("recorded", ""), ("simulated", "Simulated recordings: ")):
         if part in document:
             _part(out, document[part], title, document["conditions"]["set"])
     _wrong(out, document["cases"])
+    _elsewhere(out, document["cases"])
     _cost(out, document["cost"])
     if changes is not None:
         _changes(out, changes)
@@ -124,6 +131,18 @@ def _wrong(out: Console, cases: list[dict[str, Any]]) -> None:
         why = c.get("failure") or (f"{_how(c, said)} check of the truth: {said['check_of_the_truth']}" if "check_of_the_truth" in said else "")
         table.add_row(f"{c['set']}/{c['case']}", c["truth"], Text(c["answer"], style="yellow" if c["outcome"] == "abstained" else "red"), confidence, Text(why))
     out.print(table)
+
+
+def _elsewhere(out: Console, cases: list[dict[str, Any]]) -> None:
+    """Answers of the true class that point at another place."""
+    table = _table("true class, other scope", "case", "class", "part", "true", "told")
+    for c in cases:
+        for part in SCOPE:
+            if c.get("flags", {}).get(part) is False:
+                true, told = (", ".join(strings(where.get(part))) or "–" for where in (c["said"]["true_scope"], c["said"]["scope"]))
+                table.add_row(f"{c['set']}/{c['case']}", c["truth"], part, Text(true), Text(told))
+    if table.row_count:
+        out.print(table)
 
 
 def _how(case: dict[str, Any], said: dict[str, Any]) -> str:

@@ -1,0 +1,90 @@
+"""A finished case on disk: ``evidence/``, ``baseline/``, ``fixed/``, and ``truth.json`` beside them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError, Refused
+
+#: The repository's own recordings.
+CASES = Path(__file__).parent.parent / "tests" / "cases"
+#: Bytes of one case in the repository.
+LARGEST = 400_000
+#: First number of each set.
+FIRST = {"dev": 201, "validation": 401}
+
+
+def truths(root: Path = CASES) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every case of the sets with its truth, in order of number."""
+    for path in sorted(root.glob("*/*/truth.json")):
+        yield path.parent, json.loads(path.read_text())
+
+
+def existing(key: Mapping[str, Any], root: Path = CASES) -> Path | None:
+    """The folder in which this recording is kept already."""
+    for folder, truth in truths(root):
+        if all(truth.get(k) == v for k, v in key.items()):
+            return folder
+    return None
+
+
+def number(of: str, root: Path = CASES) -> Path:
+    """A new numbered folder in a set, taken at once so that two recorders never get the same."""
+    home = root / of
+    home.mkdir(parents=True, exist_ok=True)
+    taken = [int(p.name) for p in home.iterdir() if p.name.isdigit()]
+    n = max([FIRST[of] - 1, *taken]) + 1
+    while True:
+        try:
+            (home / str(n)).mkdir()
+        except FileExistsError:
+            n += 1
+        else:
+            return home / str(n)
+
+
+def pack(folder: Path) -> None:
+    """Compresses every file of a folder in place (zstd -19); empty files go."""
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix != ".zst"]
+    for file in files:
+        if not file.stat().st_size:
+            file.unlink()
+    full = [str(f) for f in files if f.exists()]
+    if full:
+        try:
+            subprocess.run(["zstd", "-19", "-q", "--rm", *full], check=True, capture_output=True)
+        except FileNotFoundError:
+            raise LabError("zstd is not installed\nmake lab installs it when it runs as root") from None
+    for file in folder.rglob("*"):
+        file.chmod(0o755 if file.is_dir() else 0o644)
+
+
+def size(folder: Path) -> int:
+    """Bytes of a case."""
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def write(target: Callable[[], Path], parts: Mapping[str, Path], truth: Mapping[str, Any], *, largest: int = LARGEST) -> Path:
+    """Compresses the cut folders `parts` (by their name in the case), and only then takes the folder and fills it.
+
+    Raises Refused where the case is too large; nothing was written then.
+    """
+    for part in parts.values():
+        pack(part)
+    total = sum(map(size, parts.values()))
+    if largest and total > largest:
+        files = sorted((p for part in parts.values() for p in part.rglob("*.zst")), key=lambda p: -p.stat().st_size)
+        told = ", ".join(f"{p.parent.name}/{p.name} {p.stat().st_size // 1000} kB" for p in files[:6])
+        raise Refused(f"the case has {total // 1000} kB, more than {largest // 1000}: {told}\nsample fewer traces, or record less")
+    folder = target()
+    for name in ("evidence", "baseline", "fixed"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        if name in parts:
+            shutil.copytree(parts[name], folder / name)
+    (folder / "truth.json").write_text(json.dumps(truth, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    return folder

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +82,17 @@ def run(product: Product, cases: Sequence[Case], jobs: int) -> dict[str, Run]:
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     pool = ThreadPoolExecutor(jobs)
+    waiting: dict[Future[Run], Case] = {}
     try:
         _progress(0, len(cases), "getting warm", begun)
         pool.submit(product.audit, cases[0].folder).result()  # compiles and caches; not counted
         waiting = {pool.submit(product.audit, c.folder): c for c in cases}
-        for future in as_completed(waiting):
-            case = waiting[future]
-            done[case.id] = future.result()
-            _progress(len(done), len(cases), case.id, begun)
+        for number, future in enumerate(as_completed(waiting), 1):
+            done[waiting[future].id] = future.result()
+            _progress(number, len(cases), waiting[future].id, begun)
     except KeyboardInterrupt:
         print("\ninterrupted: ending what runs", file=sys.stderr)
+        done |= {case.id: future.result() for future, case in waiting.items() if future.done()}
     finally:
         product.stop()
         pool.shutdown(cancel_futures=True)

@@ -19,16 +19,18 @@ def render(document: dict[str, Any]) -> str:
     """The page of an evaluation."""
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": percent, "listed": lambda v: ", ".join(strings(v)) or "–"}
-    parts = [_part(document[key], title) for key, title in (("recorded", ""), ("simulated", "Simulated recordings")) if key in document]
+    recorded, simulated = (_part(document[key]) if key in document else None for key in ("recorded", "simulated"))
+    if recorded:
+        recorded["plots"] = _drawn(recorded)
     cost = Markup(plots.cost(document)) if document["cases"] else ""
     template = environment.get_template("page.html.jinja")
-    return template.render(document=document, parts=parts, cost_plot=cost, long=LONG, short=SHORT, bad=BAD, wrong=_wrong(document), elsewhere=_elsewhere(document))
+    return template.render(document=document, recorded=recorded, simulated=simulated, cost_plot=cost, long=LONG, short=SHORT, bad=BAD, wrong=_wrong(document), elsewhere=_elsewhere(document))
 
 
-def _part(part: dict[str, Any], title: str) -> dict[str, Any]:
-    """What the template asks of a part: its title, the sets in columns, the one that speaks for it, all sets of a class together."""
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    """What the template asks of a part: the sets in columns, the one that speaks for it, all sets of a class together."""
     shown = sets_of(part)
-    return part | {"title": title, "shown": shown, "column": shown[-1], "all_by_class": {name: row["all"] for name, row in part["classes"].items()}, "plots": _drawn(part)}
+    return part | {"shown": shown, "column": "validation" if "validation" in shown else shown[-1], "all_by_class": {name: row["all"] for name, row in part["classes"].items()}}
 
 
 def _drawn(part: dict[str, Any]) -> dict[str, Markup]:

@@ -7,11 +7,10 @@ import re
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("svg")
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 
 from lab.evaluate.judge import ABSTAINED, HEALTHY, NEAR, NO_ANSWER
 from lab.evaluate.terminal import sets_of
@@ -44,7 +43,7 @@ def accuracy(part: dict[str, Any]) -> str:
         axes.set_yticks(range(len(classes)), [f"{c}  (n {part['classes'][c]['all']['n']})" for c in classes])
         axes.set_ylim(len(classes) - 0.4, -0.6)
         axes.set_xlim(-0.02, 1.02)
-        axes.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.set_xlabel("share of cases, with the 95 % Wilson interval of the strict share")
         axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2, fontsize=9)
         return _svg(figure, "Share of right answers per class")
@@ -61,11 +60,12 @@ def confusion(part: dict[str, Any]) -> str:
         for y, truth in enumerate(truths):
             total = sum(n for (t, _), n in cells.items() if t == truth)
             for x, answer in enumerate(answers):
-                n = cells.get((truth, answer), 0)
-                colour = "#0072B2" if truth == answer else "#8a8a8a" if answer == ABSTAINED else "#D55E00"
-                axes.add_patch(matplotlib.patches.Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour if n else "white", alpha=0.25 + 0.75 * n / total if n else 1, edgecolor="#e4e4e4", linewidth=0.6))
-                if n:
+                if n := cells.get((truth, answer)):
+                    colour = "#0072B2" if truth == answer else "#777777" if answer == ABSTAINED else "#D55E00"
+                    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, alpha=0.25 + 0.75 * n / total, linewidth=0))
                     axes.text(x, y, str(n), ha="center", va="center", fontsize=9, color="white" if n / total > 0.45 else INK)
+        axes.vlines([x + 0.5 for x in range(len(answers))], -0.5, len(truths) - 0.5, color=FAINT, linewidth=0.5)
+        axes.hlines([y + 0.5 for y in range(len(truths))], -0.5, len(answers) - 0.5, color=FAINT, linewidth=0.5)
         axes.set_xlim(-0.5, len(answers) - 0.5)
         axes.set_ylim(len(truths) - 0.5, -0.5)
         axes.set_xticks(range(len(answers)), answers, rotation=55, ha="left", rotation_mode="anchor")
@@ -90,11 +90,10 @@ def reliability(part: dict[str, Any]) -> str:
                 right = row["right"]
                 axes.plot([row["confidence"]] * 2, [right["low"], right["high"]], color=COLOURS["dev"], linewidth=1.8, alpha=0.55)
                 axes.plot(row["confidence"], right["value"], "o", color=COLOURS["dev"], markersize=7)
-                side = (-8, "right") if row["confidence"] > 0.5 else (8, "left")
-                axes.annotate(f"{right['k']} of {right['n']}", (row["confidence"], right["value"]), xytext=(side[0], -3), textcoords="offset points", ha=side[1], fontsize=9)
-        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence told (mean of the bin)", ylabel="share right or accepted")
+                axes.annotate(f"{right['k']} of {right['n']}", (row["confidence"], right["low"]), xytext=(0, -12), textcoords="offset points", ha="center", fontsize=9)
+        axes.set(xlim=(0, 1.02), ylim=(-0.08, 1.02), xlabel="confidence told (mean of the bin)", ylabel="share right or accepted")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
+            axis.set_major_formatter(PercentFormatter(1))
         return _svg(figure, "Reliability of the confidence")
 
 
@@ -112,7 +111,9 @@ def predictions(part: dict[str, Any]) -> str:
             axes.plot([p["measured_p95_ms"] for p in some], [p["predicted_p95_ms"] for p in some], MARKS[name], color=COLOURS[name], markersize=5, alpha=0.8, label=name)
         axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), xlabel="measured p95 after the fix (ms)", ylabel="predicted (ms)")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,g}"))
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+            axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+            axis.set_minor_formatter(NullFormatter())
         axes.legend(loc="upper left", fontsize=9)
         return _svg(figure, "Predicted against measured p95")
 

@@ -45,12 +45,12 @@ WIDE = 150
 BAD = {"wrong", "failed", "false_alarm", "false_alarm_not_accepted", "missed", "rival_named", "innocent_blamed"}
 
 
-def percent(rate: dict[str, Any] | None, interval: bool = True) -> str:
+def percent(rate: dict[str, Any] | None) -> str:
     """``12/17 71 % (47–87)``, or a dash where nothing applies."""
     if not rate:
         return "–"
     share = f"{rate['value']:.0%}".replace("%", "\u202f%")
-    return f"{rate['k']}/{rate['n']} {share}" + (f" ({rate['low'] * 100:.0f}–{rate['high'] * 100:.0f})" if interval else "")
+    return f"{rate['k']}/{rate['n']} {share} ({rate['low'] * 100:.0f}–{rate['high'] * 100:.0f})"
 
 
 def show(document: dict[str, Any], changes: dict[str, list[tuple[str, str, str, str]]] | None = None, console: Console | None = None) -> None:
@@ -60,10 +60,10 @@ def show(document: dict[str, Any], changes: dict[str, list[tuple[str, str, str, 
         out.print(Text(f"PARTIAL: {len(document['not_run'])} cases were not run", style="bold red"))
     for part, title in (("recorded", ""), ("simulated", "Simulated recordings: ")):
         if part in document:
-            _part(out, document[part], title, document["conditions"]["set"])
+            _part(out, document[part], title)
     _wrong(out, document["cases"])
     _elsewhere(out, document["cases"])
-    _cost(out, document["cost"])
+    _cost(out, document["cost"], document["conditions"]["user"])
     if changes is not None:
         _changes(out, changes)
 
@@ -74,14 +74,13 @@ def sets_of(part: dict[str, Any]) -> list[str]:
     return there if len(there) > 2 else there[:1]
 
 
-def _part(out: Console, part: dict[str, Any], title: str, wanted: str) -> None:
+def _part(out: Console, part: dict[str, Any], title: str) -> None:
     sets = sets_of(part)
-    table = _table(title + "per class", "class", *(f"{s}: {name}" if len(sets) > 1 else name for s in sets for name in ("n", "top-1", "accepted", "top-3")))
+    table = _table(title + "per class", "class", *(name for s in sets for name in (f"{s}: top-1", "acc.", "top-3")))
     for name, row in part["classes"].items():
-        cells = [[str(row[s]["n"]), *(percent(row[s].get(flag), len(sets) == 1) for flag in ("right", "accepted", "top3"))] if s in row else ["", "", "", ""] for s in sets]
-        table.add_row(name, *(cell for group in cells for cell in group))
+        table.add_row(name, *(cell for s in sets for cell in _counted(row.get(s))))
     out.print(table)
-    for key, heading in (("kinds", "per kind"), ("stacks", "per stack"), ("names", "traps and pairs")):
+    for key, heading in (("kinds", "per kind"), ("stacks", "per stack"), ("names", "healthy cases, traps and pairs")):
         if part[key]:
             table = _table(title + heading, heading.removeprefix("per "), "n", *(name for _, name in SHORT))
             for name, row in part[key].items():
@@ -97,6 +96,10 @@ def _part(out: Console, part: dict[str, Any], title: str, wanted: str) -> None:
     for key, what in (("onset_error_s", "onset, told less true (s)"), ("predicted_over_measured", "p95 predicted / measured")):
         if row := part["numbers"][key]:
             out.print(f"{what}: median {row['median']:+.1f}, middle half {row['q1']:+.1f} to {row['q3']:+.1f}, from {row['least']:+.1f} to {row['most']:+.1f} (n {row['n']})")
+
+
+def _counted(row: dict[str, Any] | None) -> tuple[str, str, str]:
+    return (percent(row["right"]), str(row["accepted"]["k"]), str(row["top3"]["k"])) if row else ("", "", "")
 
 
 def _coloured(flag: str, rate: dict[str, Any] | None) -> Text:
@@ -122,7 +125,7 @@ def _calibration(out: Console, part: dict[str, Any], title: str) -> None:
 def _wrong(out: Console, cases: list[dict[str, Any]]) -> None:
     bad = [c for c in cases if c["outcome"] in ("wrong", "failed", "abstained")]
     if not bad:
-        out.print("\nno wrong answer", style="green")
+        out.print("\nno wrong answer" if cases else "\nno case was run")
         return
     table = _table("wrong answers and abstentions", "case", "truth", "answer", "conf.", "why (development and earlier cases)")
     for c in bad:
@@ -149,10 +152,10 @@ def _how(case: dict[str, Any], said: dict[str, Any]) -> str:
     return f"{said['name']}, {case['stack']};" if said["name"] != case["truth"] else f"{case['stack']};"
 
 
-def _cost(out: Console, cost: dict[str, Any]) -> None:
+def _cost(out: Console, cost: dict[str, Any], user: str) -> None:
     if cost["wall_s"]:
         told = (f"{what} median {cost[key]['median']:.1f}, most {cost[key]['most']:.1f} {unit}" for key, what, unit in (("wall_s", "time", "s"), ("cpu_s", "CPU", "s"), ("peak_mb", "memory", "MB")))
-        out.print("per case: " + "; ".join(told))
+        out.print(f"per case: {'; '.join(told)}; run as {user}")
 
 
 def _changes(out: Console, changes: dict[str, list[tuple[str, str, str, str]]]) -> None:
@@ -166,7 +169,7 @@ def _changes(out: Console, changes: dict[str, list[tuple[str, str, str, str]]]) 
 
 def _table(title: str, first: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(first, overflow="fold")
+    table.add_column(first, overflow="fold", no_wrap=True)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

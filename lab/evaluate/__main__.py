@@ -23,15 +23,25 @@ CASES = Path(__file__).resolve().parents[2] / "tests" / "cases"
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m lab.evaluate", description="Audit recorded cases with truth out of reach, and compare the answers with it.")
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.evaluate", description="Audit recorded cases with truth out of reach, and compare the answers with it."
+    )
     parser.add_argument("--set", choices=[*SETS, "all"], default="all", help="which cases (default: all)")
     parser.add_argument("--cases", default="", metavar="N,N", help="only these numbers")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="audits at a time (default: 2)")
-    parser.add_argument("--timeout", type=float, default=120.0, metavar="S", help="seconds after which an audit counts as failed (default: 120)")
-    parser.add_argument("--details", action="store_true", help="tell of validation cases what is told of the others: only when they are to be used up")
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, metavar="S", help="seconds after which an audit counts as failed (default: 120)"
+    )
+    parser.add_argument(
+        "--details", action="store_true", help="tell of validation cases what is told of the others: only when they are to be used up"
+    )
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="an earlier evaluation.json: what changed, case by case")
-    parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="where evaluation.json and evaluation.html go (default: here)")
-    parser.add_argument("--perfaudit", type=Path, metavar="FILE", help="another command to evaluate (default: the one beside this interpreter)")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="where evaluation.json and evaluation.html go (default: here)"
+    )
+    parser.add_argument(
+        "--perfaudit", type=Path, metavar="FILE", help="another command to evaluate (default: the one beside this interpreter)"
+    )
     parser.add_argument("--root", type=Path, default=CASES, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 

@@ -68,12 +68,14 @@ def find(root: Path, wanted: str = "all", numbers: Collection[str] = ()) -> list
     names = list(SETS) if wanted == "all" else [wanted]
     found = [_read(name, folder) for name in names for folder in _folders(root / SETS[name])]
     if not found:
-        raise LabError(f"no case of the set “{wanted}” in {root}: nothing to evaluate\nrecord some (make lab ALL=1), or name a set that is there: {_there(root)}")
+        todo = f"record some (make lab ALL=1), or name a set that is there: {_there(root)}"
+        raise LabError(f"no case of the set “{wanted}” in {root}: nothing to evaluate\n{todo}")
     if not numbers:
         return found
     unknown = sorted(set(numbers) - {c.number for c in found})
     if unknown:
-        raise LabError(f"no case {', '.join(unknown)} in the set “{wanted}”\nnumbers are the folders' names: {found[0].number} to {found[-1].number}")
+        todo = f"numbers are the folders' names: {found[0].number} to {found[-1].number}"
+        raise LabError(f"no case {', '.join(unknown)} in the set “{wanted}”\n{todo}")
     return [c for c in found if c.number in set(numbers)]
 
 

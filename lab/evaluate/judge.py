@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from lab.evaluate.cases import Case
 
 HEALTHY, ABSTAINED, NO_ANSWER = "healthy", "insufficient-evidence", "no-answer"
 #: The kinds of event that count as the one that truth names.
-TRIGGERS = {"deploy": {"deploy", "deployment", "release", "commit", "rollout"}, "migration": {"migration", "schema", "ddl"}, "job": {"job", "batch", "cron"}, "flag": {"flag", "config", "configuration"}}
+TRIGGERS = {
+    "deploy": {"deploy", "deployment", "release", "commit", "rollout"},
+    "migration": {"migration", "schema", "ddl"},
+    "job": {"job", "batch", "cron"},
+    "flag": {"flag", "config", "configuration"},
+}
+#: How truth names the parts of a scope.
+SCOPE = {"route": "route", "service": "service", "object": "object", "statement": "statement_contains"}
+#: A part of a path that stands for a value: a pattern's variable, a number, a UUID, a long hexadecimal text.
+VARIABLE = re.compile(r":\w+|<[^>]*>|\{[^}]*\}|\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}")
 #: A prediction within this share of what was measured is right.
 NEAR = 0.25
-SCOPE = ("route", "service", "object", "statement")
 Strings = list[str]
 
 
@@ -94,7 +102,7 @@ def _overlap(true: Any, told: Any, normal: Any) -> bool | None:
 def route(text: str) -> str:
     """A route without method, query and trailing slash, every variable or literal id as ``{id}``."""
     path = re.sub(r"^[A-Z]+ +(?=/)", "", text.strip()).partition("?")[0]
-    return "/".join("{id}" if re.fullmatch(r":\w+|<[^>]*>|\{[^}]*\}|\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}", part) else part for part in path.rstrip("/").split("/")) or "/"
+    return "/".join("{id}" if VARIABLE.fullmatch(part) else part for part in path.rstrip("/").split("/")) or "/"
 
 
 def thing(text: str) -> str:
@@ -149,12 +157,13 @@ def _said(case: Case, result: dict[str, Any] | None, failure: str | None) -> dic
     if result is None:
         return {"failure": failure}
     verdict = result["verdict"]
-    said: dict[str, Any] = {"name": case.name, "findings": ranked(answered(verdict), result), "scope": verdict.get("scope", {}), "chain": verdict.get("chain", [])}
+    said: dict[str, Any] = {"name": case.name, "findings": ranked(answered(verdict), result)}
+    said |= {"scope": verdict.get("scope", {}), "chain": verdict.get("chain", [])}
     if verdict.get("trigger"):
         said["trigger"] = verdict["trigger"].get("kind")
     checks = {c["problem"]: f"{c['outcome']}: {c['reason']}" for c in result.get("checks", ())}
     if case.problem != HEALTHY:
-        said["true_scope"] = {part: case.truth[key] for part, key in zip(SCOPE, ("route", "service", "object", "statement_contains"), strict=True) if case.truth.get(key)}
+        said["true_scope"] = {part: case.truth[key] for part, key in SCOPE.items() if case.truth.get(key)}
         said["check_of_the_truth"] = checks.get(case.problem, "there is no check of this class yet")
     return said
 
@@ -165,8 +174,9 @@ def strings(value: Any) -> Strings:
 
 
 def instant(text: str) -> datetime:
-    """An RFC 3339 time."""
-    return datetime.fromisoformat(text)
+    """An RFC 3339 time; one without a zone is UTC."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def names(judged: Iterable[Judged]) -> Strings:

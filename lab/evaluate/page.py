@@ -24,13 +24,27 @@ def render(document: dict[str, Any]) -> str:
         recorded["plots"] = _drawn(recorded)
     cost = Markup(plots.cost(document)) if document["cases"] else ""
     template = environment.get_template("page.html.jinja")
-    return template.render(document=document, recorded=recorded, simulated=simulated, cost_plot=cost, long=LONG, short=SHORT, bad=BAD, wrong=_wrong(document), elsewhere=_elsewhere(document))
+    return template.render(
+        document=document,
+        recorded=recorded,
+        simulated=simulated,
+        cost_plot=cost,
+        long=LONG,
+        short=SHORT,
+        bad=BAD,
+        wrong=_wrong(document),
+        elsewhere=_elsewhere(document),
+    )
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
     """What the template asks of a part: the sets in columns, the one that speaks for it, all sets of a class together."""
     shown = sets_of(part)
-    return part | {"shown": shown, "column": "validation" if "validation" in shown else shown[-1], "all_by_class": {name: row["all"] for name, row in part["classes"].items()}}
+    return part | {
+        "shown": shown,
+        "column": "validation" if "validation" in shown else shown[-1],
+        "all_by_class": {name: row["all"] for name, row in part["classes"].items()},
+    }
 
 
 def _drawn(part: dict[str, Any]) -> dict[str, Markup]:

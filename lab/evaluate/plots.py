@@ -20,9 +20,21 @@ COLOURS = {"dev": "#0072B2", "validation": "#D55E00", "earlier": "#555555", "all
 MARKS = {"dev": "o", "validation": "s", "earlier": "D", "all": "o"}
 INK, FAINT = "#222222", "#d5d5d5"
 STYLE = {
-    "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "axes.edgecolor": "#999999", "axes.labelcolor": INK, "text.color": INK,
-    "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#ececec", "axes.axisbelow": True, "legend.frameon": False,
-}  # fmt: skip
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.edgecolor": "#999999",
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#ececec",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
 
 
 def accuracy(part: dict[str, Any]) -> str:
@@ -90,7 +102,14 @@ def reliability(part: dict[str, Any]) -> str:
                 right = row["right"]
                 axes.plot([row["confidence"]] * 2, [right["low"], right["high"]], color=COLOURS["dev"], linewidth=1.8, alpha=0.55)
                 axes.plot(row["confidence"], right["value"], "o", color=COLOURS["dev"], markersize=7)
-                axes.annotate(f"{right['k']} of {right['n']}", (row["confidence"], right["low"]), xytext=(0, -12), textcoords="offset points", ha="center", fontsize=9)
+                axes.annotate(
+                    f"{right['k']} of {right['n']}",
+                    (row["confidence"], right["low"]),
+                    xytext=(0, -12),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=9,
+                )
         axes.set(xlim=(0, 1.02), ylim=(-0.08, 1.02), xlabel="confidence told (mean of the bin)", ylabel="share right or accepted")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1))
@@ -104,12 +123,35 @@ def predictions(part: dict[str, Any]) -> str:
     low, high = max(min(values), 0.1) / 1.6, max(values) * 1.6
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(5, 4.6)
-        axes.fill_between([low, high], [low * (1 - NEAR), high * (1 - NEAR)], [low * (1 + NEAR), high * (1 + NEAR)], color="#009E73", alpha=0.15, linewidth=0, label=f"within ± {NEAR:.0%}")
+        axes.fill_between(
+            [low, high],
+            [low * (1 - NEAR), high * (1 - NEAR)],
+            [low * (1 + NEAR), high * (1 + NEAR)],
+            color="#009E73",
+            alpha=0.15,
+            linewidth=0,
+            label=f"within ± {NEAR:.0%}",
+        )
         axes.plot([low, high], [low, high], color="#999999", linestyle="--", linewidth=1)
         for name in dict.fromkeys(p["set"] for p in points):
             some = [p for p in points if p["set"] == name]
-            axes.plot([p["measured_p95_ms"] for p in some], [p["predicted_p95_ms"] for p in some], MARKS[name], color=COLOURS[name], markersize=5, alpha=0.8, label=name)
-        axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), xlabel="measured p95 after the fix (ms)", ylabel="predicted (ms)")
+            axes.plot(
+                [p["measured_p95_ms"] for p in some],
+                [p["predicted_p95_ms"] for p in some],
+                MARKS[name],
+                color=COLOURS[name],
+                markersize=5,
+                alpha=0.8,
+                label=name,
+            )
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlim=(low, high),
+            ylim=(low, high),
+            xlabel="measured p95 after the fix (ms)",
+            ylabel="predicted (ms)",
+        )
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
             axis.set_major_formatter(StrMethodFormatter("{x:,g}"))

@@ -44,7 +44,8 @@ class Product:
         self.place = place
         self.command = command or Path(sys.executable).with_name("perfaudit")
         self.timeout = timeout
-        self.environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(place), "TMPDIR": str(place), "NO_COLOR": "1"}
+        private = {"HOME": str(place), "TMPDIR": str(place)}
+        self.environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "NO_COLOR": "1"} | private
         self.user = self._user()
         self._running: set[int] = set()
         self._lock = threading.Lock()
@@ -55,19 +56,29 @@ class Product:
         for user in [UNPRIVILEGED, None] if os.geteuid() == 0 else [None]:
             try:
                 give(self.place, user)
-                subprocess.run([self.command, "--version"], user=user, cwd=self.place, env=self.environment, check=True, capture_output=True, timeout=60)
+                subprocess.run(
+                    [self.command, "--version"],
+                    user=user,
+                    cwd=self.place,
+                    env=self.environment,
+                    check=True,
+                    capture_output=True,
+                    timeout=60,
+                )
             except (OSError, subprocess.SubprocessError, LookupError):
                 continue
             return user
-        raise LabError(f"perfaudit is not installed: {self.command} does not run\nmake evaluate sets it up; by hand: pip install --editable . in the environment that runs this")
+        todo = "make evaluate sets it up; by hand: pip install --editable . in the environment that runs this"
+        raise LabError(f"perfaudit is not installed: {self.command} does not run\n{todo}")
 
     def audit(self, case: Path) -> Run:
         """Audit a case's evidence on a copy that is gone afterwards."""
-        with copied(case, self.place, self.user) as folder:
-            argv = [str(self.command), "analyze", "evidence", "-o", "result.json", "--quiet"]
-            if (folder / "baseline").is_dir():
-                argv[3:3] = ["--baseline", "baseline"]
-            return self._run(argv, folder)
+        try:
+            with copied(case, self.place, self.user) as folder:
+                baseline = ["--baseline", "baseline"] if (folder / "baseline").is_dir() else []
+                return self._run([str(self.command), "analyze", "evidence", *baseline, "-o", "result.json", "--quiet"], folder)
+        except OSError as error:
+            return Run(None, f"could not be run: {error}", 0.0, 0.0, 0.0)
 
     def _run(self, argv: list[str], folder: Path) -> Run:
         late = threading.Event()
@@ -76,7 +87,16 @@ class Product:
             with self._lock:
                 if self._stopped:
                     return Run(None, "interrupted", 0.0, 0.0, 0.0)
-                process = subprocess.Popen(argv, cwd=folder, env=self.environment, user=self.user, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
+                process = subprocess.Popen(
+                    argv,
+                    cwd=folder,
+                    env=self.environment,
+                    user=self.user,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                    start_new_session=True,
+                )
                 self._running.add(process.pid)
             watch = threading.Timer(self.timeout, lambda: (late.set(), self._kill(process.pid)))
             watch.start()

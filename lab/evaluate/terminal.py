@@ -53,7 +53,9 @@ def percent(rate: dict[str, Any] | None) -> str:
     return f"{rate['k']}/{rate['n']} {share} ({rate['low'] * 100:.0f}–{rate['high'] * 100:.0f})"
 
 
-def show(document: dict[str, Any], changes: dict[str, list[tuple[str, str, str, str]]] | None = None, console: Console | None = None) -> None:
+def show(
+    document: dict[str, Any], changes: dict[str, list[tuple[str, str, str, str]]] | None = None, console: Console | None = None
+) -> None:
     """Print everything, the list of wrong answers and the overall figures last, where the eye is."""
     out = console or Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     if not document["complete"]:
@@ -93,9 +95,13 @@ def _part(out: Console, part: dict[str, Any], title: str) -> None:
         if any(flag in part["sets"][s] for s in sets):
             table.add_row(what, *(_coloured(flag, part["sets"][s].get(flag)) for s in sets))
     out.print(table)
-    for key, what in (("onset_error_s", "onset, told less true (s)"), ("predicted_over_measured", "p95 predicted / measured")):
+    for key, what, form in (
+        ("onset_error_s", "onset, told less true (s)", "+.1f"),
+        ("predicted_over_measured", "p95 predicted / measured", ".2f"),
+    ):
         if row := part["numbers"][key]:
-            out.print(f"{what}: median {row['median']:+.1f}, middle half {row['q1']:+.1f} to {row['q3']:+.1f}, from {row['least']:+.1f} to {row['most']:+.1f} (n {row['n']})")
+            median, low, high, least, most = (format(row[name], form) for name in ("median", "q1", "q3", "least", "most"))
+            out.print(f"{what}: median {median}, middle half {low} to {high}, from {least} to {most} (n {row['n']})")
 
 
 def _counted(row: dict[str, Any] | None) -> tuple[str, str, str]:
@@ -119,7 +125,10 @@ def _calibration(out: Console, part: dict[str, Any], title: str) -> None:
             table.add_row(f"{row['from']:.0%}–{row['to']:.0%}", str(row["n"]), f"{row['confidence']:.0%}", percent(row["right"]))
     out.print(table)
     strict = part["calibration"]["right"]
-    out.print(f"Brier score {found['brier']:.3f} (strict {strict['brier']:.3f}), expected calibration error {found['ece']:.1%} (strict {strict['ece']:.1%}), {found['n']} answers with a confidence")
+    brier = f"Brier score {found['brier']:.3f} (strict {strict['brier']:.3f})"
+    out.print(
+        f"{brier}, expected calibration error {found['ece']:.1%} (strict {strict['ece']:.1%}), {found['n']} answers with a confidence"
+    )
 
 
 def _wrong(out: Console, cases: list[dict[str, Any]]) -> None:
@@ -131,8 +140,16 @@ def _wrong(out: Console, cases: list[dict[str, Any]]) -> None:
     for c in bad:
         said = c.get("said", {})
         confidence = f"{c['confidence']:.0%}" if c.get("confidence") is not None else ""
-        why = c.get("failure") or (f"{_how(c, said)} check of the truth: {said['check_of_the_truth']}" if "check_of_the_truth" in said else "")
-        table.add_row(f"{c['set']}/{c['case']}", c["truth"], Text(c["answer"], style="yellow" if c["outcome"] == "abstained" else "red"), confidence, Text(why))
+        why = c.get("failure") or (
+            f"{_how(c, said)} check of the truth: {said['check_of_the_truth']}" if "check_of_the_truth" in said else ""
+        )
+        table.add_row(
+            f"{c['set']}/{c['case']}",
+            c["truth"],
+            Text(c["answer"], style="yellow" if c["outcome"] == "abstained" else "red"),
+            confidence,
+            Text(why),
+        )
     out.print(table)
 
 
@@ -154,7 +171,10 @@ def _how(case: dict[str, Any], said: dict[str, Any]) -> str:
 
 def _cost(out: Console, cost: dict[str, Any], user: str) -> None:
     if cost["wall_s"]:
-        told = (f"{what} median {cost[key]['median']:.1f}, most {cost[key]['most']:.1f} {unit}" for key, what, unit in (("wall_s", "time", "s"), ("cpu_s", "CPU", "s"), ("peak_mb", "memory", "MB")))
+        told = (
+            f"{what} median {cost[key]['median']:.1f}, most {cost[key]['most']:.1f} {unit}"
+            for key, what, unit in (("wall_s", "time", "s"), ("cpu_s", "CPU", "s"), ("peak_mb", "memory", "MB"))
+        )
         out.print(f"per case: {'; '.join(told)}; run as {user}")
 
 

@@ -38,8 +38,19 @@ exit 0
 
 def answer(problem: str, confidence: float = 0.9, **verdict: Any) -> dict[str, Any]:
     named = problem not in ("healthy", "insufficient-evidence")
-    told = {"status": "constraint" if named else problem, "confidence": confidence, "decision": "", **({"problem": problem, "scope": {}} if named else {}), **verdict}
-    return {"schema_version": 1, "audit": {"tool": {"name": "perfaudit", "version": "0"}}, "verdict": told, "findings": [{"problem": problem}] if named else []}
+    told = {
+        "status": "constraint" if named else problem,
+        "confidence": confidence,
+        "decision": "",
+        **({"problem": problem, "scope": {}} if named else {}),
+        **verdict,
+    }
+    return {
+        "schema_version": 1,
+        "audit": {"tool": {"name": "perfaudit", "version": "0"}},
+        "verdict": told,
+        "findings": [{"problem": problem}] if named else [],
+    }
 
 
 def record(root: Path, number: str, truth: dict[str, Any], result: dict[str, Any] | None, *marks: str, baseline: bool = False) -> Path:
@@ -66,17 +77,49 @@ def fake(tmp_path: Path) -> Path:
 @pytest.fixture
 def cases(tmp_path: Path) -> Path:
     root = tmp_path / "cases"
-    lock = {"stack": "shop", "kind": "class", "name": "row-lock-contention", "problem": "row-lock-contention", "accept": [], "route": "/orders/:id", "object": "stock", "statement_contains": "update stock", "trigger": "deploy",
-            "onset": "2026-11-23T15:00:10Z", "after": {"route": "/orders/{id}", "p95_ms": 100.0}, "rivals": ["pool-exhaustion"]}  # fmt: skip
-    good = answer("row-lock-contention", scope={"route": "/orders/{id}", "object": "stock", "statement": "UPDATE stock SET n = $1"}, trigger={"kind": "release"},
-                  since={"time": "2026-11-23T15:00:12Z", "interval": ["2026-11-23T15:00:11Z", "2026-11-23T15:00:13Z"]}, predicted={"duration_ms": {"p95": {"value": 120.0, "ci": [90.0, 130.0]}}})  # fmt: skip
+    lock = {
+        "stack": "shop",
+        "kind": "class",
+        "name": "row-lock-contention",
+        "problem": "row-lock-contention",
+        "accept": [],
+        "route": "/orders/:id",
+        "object": "stock",
+        "statement_contains": "update stock",
+        "trigger": "deploy",
+        "onset": "2026-11-23T15:00:10Z",
+        "after": {"route": "/orders/{id}", "p95_ms": 100.0},
+        "rivals": ["pool-exhaustion"],
+    }
+    good = answer(
+        "row-lock-contention",
+        scope={"route": "/orders/{id}", "object": "stock", "statement": "UPDATE stock SET n = $1"},
+        trigger={"kind": "release"},
+        since={"time": "2026-11-23T15:00:12Z", "interval": ["2026-11-23T15:00:11Z", "2026-11-23T15:00:13Z"]},
+        predicted={"duration_ms": {"p95": {"value": 120.0, "ci": [90.0, 130.0]}}},
+    )
     record(root / "dev", "201", lock, good, baseline=True)
     record(root / "dev", "202", lock | {"stack": "market", "rivals": ["pool-exhaustion"]}, answer("pool-exhaustion"))
     record(root / "dev", "203", lock, None, "crash")
     record(root / "validation", "301", lock | {"name": "cpu-busy-with-lock", "kind": "pair"}, answer("insufficient-evidence", 0.5), "weak")
-    record(root / "validation", "302", {"problem": "healthy", "kind": "trap", "name": "warm-up", "stack": "market", "accept": []}, answer("memory-leak", chain=["told in confidence"]))
-    record(root / "validation", "303", {"problem": "disk-saturation", "kind": "class", "stack": "simulated", "accept": []}, answer("disk-saturation"))
-    record(root, "001", {"problem": "healthy", "accept": [], "route": None, "object": None, "statement_contains": None, "trigger": None}, answer("healthy"))
+    record(
+        root / "validation",
+        "302",
+        {"problem": "healthy", "kind": "trap", "name": "warm-up", "stack": "market", "accept": []},
+        answer("memory-leak", chain=["told in confidence"]),
+    )
+    record(
+        root / "validation",
+        "303",
+        {"problem": "disk-saturation", "kind": "class", "stack": "simulated", "accept": []},
+        answer("disk-saturation"),
+    )
+    record(
+        root,
+        "001",
+        {"problem": "healthy", "accept": [], "route": None, "object": None, "statement_contains": None, "trigger": None},
+        answer("healthy"),
+    )
     return root
 
 
@@ -88,12 +131,27 @@ def evaluated(cases: Path, fake: Path, out: Path, *more: str) -> dict[str, Any]:
 def test_everything_is_counted_where_it_belongs(cases: Path, fake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = evaluated(cases, fake, tmp_path / "out")
     outcomes = {f"{c['set']}/{c['case']}": c["outcome"] for c in made["cases"]}
-    assert outcomes == {"dev/201": "right", "dev/202": "wrong", "dev/203": "failed", "earlier/001": "right", "validation/301": "abstained", "validation/302": "wrong", "validation/303": "right"}
+    assert outcomes == {
+        "dev/201": "right",
+        "dev/202": "wrong",
+        "dev/203": "failed",
+        "earlier/001": "right",
+        "validation/301": "abstained",
+        "validation/302": "wrong",
+        "validation/303": "right",
+    }
     recorded = made["recorded"]
     assert made["simulated"]["sets"]["all"]["n"] == 1 and recorded["sets"]["all"]["n"] == 6
     dev, validation = recorded["sets"]["dev"], recorded["sets"]["validation"]
     assert (dev["right"]["k"], dev["right"]["n"], dev["failed"]["k"], dev["rival_named"]["k"]) == (1, 3, 1, 1)
-    assert dev["scope"]["k"] == dev["route"]["k"] == dev["trigger"]["k"] == dev["predicted_near"]["k"] == dev["predicted_in_interval"]["k"] == 1
+    assert (
+        dev["scope"]["k"]
+        == dev["route"]["k"]
+        == dev["trigger"]["k"]
+        == dev["predicted_near"]["k"]
+        == dev["predicted_in_interval"]["k"]
+        == 1
+    )
     assert dev["onset_in_interval"]["k"] == 0 and recorded["numbers"]["onset_error_s"]["median"] == 2.0
     assert validation["false_alarm"]["k"] == 1 and validation["abstained"]["k"] == 1
     assert recorded["calibration"]["accepted"]["n"] == 4
@@ -141,9 +199,16 @@ def test_only_some_numbers(cases: Path, fake: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--set", "dev"], "no case of the set “dev”"), (["--cases", "999"], "no case 999"), (["--perfaudit", "nowhere"], "not installed"), (["--compare", "nowhere.json"], "cannot compare")],
+    [
+        (["--set", "dev"], "no case of the set “dev”"),
+        (["--cases", "999"], "no case 999"),
+        (["--perfaudit", "nowhere"], "not installed"),
+        (["--compare", "nowhere.json"], "cannot compare"),
+    ],
 )
-def test_what_cannot_be_done_is_said_in_two_lines(arguments: list[str], words: str, fake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_done_is_said_in_two_lines(
+    arguments: list[str], words: str, fake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     record(tmp_path / "few", "001", {"problem": "healthy"}, answer("healthy"))
     assert main(["--root", str(tmp_path / "few"), "-o", str(tmp_path / "out"), "--perfaudit", str(fake), *arguments]) == 2
     said = capsys.readouterr().err
@@ -159,7 +224,15 @@ def test_a_truth_that_cannot_be_read(tmp_path: Path) -> None:
         find(tmp_path)
 
 
-@pytest.mark.parametrize(("mark", "words"), [("hang", "timeout: no answer within 0.5 s"), ("kill", "killed by SIGKILL"), ("crash", "exit 2: boom"), ("nothing", "without a readable result")])
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [
+        ("hang", "timeout: no answer within 0.5 s"),
+        ("kill", "killed by SIGKILL"),
+        ("crash", "exit 2: boom"),
+        ("nothing", "without a readable result"),
+    ],
+)
 def test_a_run_without_an_answer(mark: str, words: str, fake: Path, tmp_path: Path) -> None:
     folder = record(tmp_path, "001", {"problem": "healthy"}, None, mark)
     run = Product(tmp_path, fake, timeout=0.5).audit(folder)
@@ -171,8 +244,22 @@ def test_a_run_without_an_answer(mark: str, words: str, fake: Path, tmp_path: Pa
 def test_interrupted_what_was_done_is_written(cases: Path, fake: Path, tmp_path: Path) -> None:
     for number in range(210, 216):
         record(cases / "dev", str(number), {"problem": "healthy"}, answer("healthy"), "hang")
-    argv = [sys.executable, "-m", "lab.evaluate", "--root", str(cases), "--perfaudit", str(fake), "--set", "dev", "-o", str(tmp_path / "out")]
-    process = subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=os.environ | {"TMPDIR": str(tmp_path)})
+    argv = [
+        sys.executable,
+        "-m",
+        "lab.evaluate",
+        "--root",
+        str(cases),
+        "--perfaudit",
+        str(fake),
+        "--set",
+        "dev",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    process = subprocess.Popen(
+        argv, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=os.environ | {"TMPDIR": str(tmp_path)}
+    )
     until = time.monotonic() + 30
     while len(list(tmp_path.glob("audits-*/audit-*/evidence/hang"))) < 2 and time.monotonic() < until:
         time.sleep(0.05)
@@ -186,7 +273,14 @@ def test_interrupted_what_was_done_is_written(cases: Path, fake: Path, tmp_path:
 
 @pytest.mark.parametrize(
     ("told", "normal"),
-    [("GET /a/:id/b/", "/a/{id}/b"), ("/a/<int:id>?x=1", "/a/{id}"), ("/a/{order}/17", "/a/{id}/{id}"), ("/", "/"), ("/v2/x", "/v2/x"), ("/u/0f8fad5b-d9cb-469f-a165-70867728950e", "/u/{id}")],
+    [
+        ("GET /a/:id/b/", "/a/{id}/b"),
+        ("/a/<int:id>?x=1", "/a/{id}"),
+        ("/a/{order}/17", "/a/{id}/{id}"),
+        ("/", "/"),
+        ("/v2/x", "/v2/x"),
+        ("/u/0f8fad5b-d9cb-469f-a165-70867728950e", "/u/{id}"),
+    ],
 )
 def test_routes_are_compared_in_one_form(told: str, normal: str) -> None:
     assert route(told) == normal
@@ -200,13 +294,17 @@ def test_events_that_were_withheld_cannot_be_named() -> None:
     truth = {"problem": "missing-index", "trigger": "migration", "withheld": ["events"]}
     flags = judge(Case("1", "dev", Path(), truth), answer("missing-index")).flags
     assert "trigger" not in flags and "innocent_blamed" not in flags
-    blamed = judge(Case("1", "dev", Path(), {"problem": "missing-index", "trigger": None}), answer("missing-index", trigger={"kind": "deploy"})).flags
+    blamed = judge(
+        Case("1", "dev", Path(), {"problem": "missing-index", "trigger": None}), answer("missing-index", trigger={"kind": "deploy"})
+    ).flags
     assert blamed["innocent_blamed"] is True
 
 
 def test_a_prediction_of_another_route_is_none() -> None:
     truth = {"problem": "missing-index", "after": {"route": "/a", "p95_ms": 10.0}}
-    flags = judge(Case("1", "dev", Path(), truth), answer("missing-index", scope={"route": "/b"}, predicted={"duration_ms": {"p95": 10.0}})).flags
+    flags = judge(
+        Case("1", "dev", Path(), truth), answer("missing-index", scope={"route": "/b"}, predicted={"duration_ms": {"p95": 10.0}})
+    ).flags
     assert flags["predicted"] is False and "predicted_near" not in flags
 
 

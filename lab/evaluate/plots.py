@@ -19,7 +19,7 @@ from lab.evaluate.terminal import sets_of
 COLOURS = {"dev": "#0072B2", "validation": "#D55E00", "earlier": "#555555", "all": "#000000"}
 MARKS = {"dev": "o", "validation": "s", "earlier": "D", "all": "o"}
 INK, FAINT = "#222222", "#d5d5d5"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,

@@ -98,7 +98,7 @@ class Product:
                     start_new_session=True,
                 )
                 self._running.add(process.pid)
-            watch = threading.Timer(self.timeout, lambda: (late.set(), self._kill(process.pid)))
+            watch = threading.Timer(self.timeout, self._kill, (process.pid, late))
             watch.start()
             _, status, used = os.wait4(process.pid, 0)
             with self._lock:
@@ -124,9 +124,11 @@ class Product:
             return None, f"exit {code} without a readable result: {type(error).__name__}"
         return result, None
 
-    def _kill(self, pid: int) -> None:
+    def _kill(self, pid: int, late: threading.Event | None = None) -> None:
         with self._lock:
             if pid in self._running:
+                if late:
+                    late.set()
                 os.killpg(pid, signal.SIGKILL)
 
     def stop(self) -> None:

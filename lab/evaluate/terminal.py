@@ -88,6 +88,7 @@ def _part(out: Console, part: dict[str, Any], title: str) -> None:
             for name, row in part[key].items():
                 table.add_row(name, str(row["n"]), *(percent(row.get(flag)) for flag, _ in SHORT))
             out.print(table)
+    _confusion(out, part["confusion"], title)
     _calibration(out, part, title)
     table = _table(f"{title}overall", "", *sets)
     table.add_row("cases", *(str(part["sets"][s]["n"]) for s in sets))
@@ -102,6 +103,15 @@ def _part(out: Console, part: dict[str, Any], title: str) -> None:
         if row := part["numbers"][key]:
             median, low, high, least, most = (format(row[name], form) for name in ("median", "q1", "q3", "least", "most"))
             out.print(f"{what}: median {median}, middle half {low} to {high}, from {least} to {most} (n {row['n']})")
+
+
+def _confusion(out: Console, cells: list[dict[str, Any]], title: str) -> None:
+    """The rows of the matrix, without the zeros that it mostly consists of."""
+    table = _table(f"{title}what is taken for what", "truth", "n", "answers")
+    for truth in dict.fromkeys(c["truth"] for c in cells):
+        row = sorted((c for c in cells if c["truth"] == truth), key=lambda c: (c["answer"] != truth, -c["n"], c["answer"]))
+        table.add_row(truth, str(sum(c["n"] for c in row)), ", ".join(f"{c['answer']} {c['n']}" for c in row))
+    out.print(table)
 
 
 def _counted(row: dict[str, Any] | None) -> tuple[str, str, str]:
@@ -188,7 +198,7 @@ def _changes(out: Console, changes: dict[str, list[tuple[str, str, str, str]]]) 
 
 
 def _table(title: str, first: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(title="\n" + title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(first, overflow="fold", no_wrap=True)
     for column in columns:
         table.add_column(column, overflow="fold")

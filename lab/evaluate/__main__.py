@@ -18,6 +18,7 @@ from lab.evaluate.cases import SETS, Case, find
 from lab.evaluate.judge import judge
 from lab.evaluate.product import Product, Run
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
 CASES = Path(__file__).resolve().parents[2] / "tests" / "cases"
 
 
@@ -49,6 +50,15 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate. 0: done; 2: nothing to evaluate; 130: interrupted, what was done is written."""
     asked = arguments(argv)
+    before = {number: signal.signal(number, _interrupt) for number in ENDING}
+    try:
+        return _evaluate(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _evaluate(asked: argparse.Namespace) -> int:
     try:
         old = _earlier(asked.compare) if asked.compare else None
         cases = find(asked.root, asked.set, {n.strip() for n in asked.cases.split(",") if n.strip()})
@@ -65,13 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _tell(cases: list[Case], runs: dict[str, Run], old: dict[str, Any] | None, asked: argparse.Namespace, product: Product) -> int:
     """Judge, write and print. What is heavy is loaded now: a child's peak of memory begins at its parent's."""
-    from lab.evaluate import page, summary, terminal
+    from lab.evaluate import summary, terminal
 
     judged = [judge(c, runs[c.id].result, runs[c.id].failure) for c in cases if c.id in runs]
     conditions = {"set": asked.set, "timeout_s": asked.timeout, "user": product.user or "the caller", "details": asked.details}
     made = summary.document(judged, runs, [c for c in cases if c.id not in runs], conditions, asked.details)
     (asked.output / "evaluation.json").write_text(json.dumps(made, sort_keys=True, indent=1, ensure_ascii=False) + "\n", "utf-8")
     terminal.show(made, summary.changes(old, made) if old else None)
+    from lab.evaluate import page
+
     (asked.output / "evaluation.html").write_text(page.render(made), "utf-8")
     print(f"\nwritten: {asked.output / 'evaluation.json'}, {asked.output / 'evaluation.html'}", file=sys.stderr)
     return 0 if made["complete"] else 130
@@ -90,7 +102,6 @@ def run(product: Product, cases: Sequence[Case], jobs: int) -> dict[str, Run]:
     """Audit every case, ``jobs`` at a time. An interruption ends what runs; what is done is kept."""
     done: dict[str, Run] = {}
     begun = time.monotonic()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     pool = ThreadPoolExecutor(jobs)
     waiting: dict[Future[Run], Case] = {}
     try:
@@ -108,6 +119,13 @@ def run(product: Product, cases: Sequence[Case], jobs: int) -> dict[str, Run]:
         pool.shutdown(cancel_futures=True)
     print(f"\r{len(done)} of {len(cases)} cases in {time.monotonic() - begun:.0f} s, {jobs} at a time" + " " * 20, file=sys.stderr)
     return done
+
+
+def _interrupt(*_: Any) -> None:
+    """End, once: a second signal must not keep what was done from being written."""
+    for number in ENDING:
+        signal.signal(number, lambda *_: None)
+    raise KeyboardInterrupt
 
 
 def _progress(done: int, of: int, what: str, begun: float) -> None:

@@ -263,7 +263,8 @@ def test_interrupted_what_was_done_is_written(cases: Path, fake: Path, tmp_path:
     until = time.monotonic() + 30
     while len(list(tmp_path.glob("audits-*/audit-*/evidence/hang"))) < 2 and time.monotonic() < until:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+        process.send_signal(number)
     _, said = process.communicate(timeout=30)
     made = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert process.returncode == 130 and "interrupted" in said

@@ -57,12 +57,12 @@ class Place(NamedTuple):
 
 
 class FileSource(Source):
-    """A text file that only grows. Cuts begin and end at ends of lines; `header` repeats the file's first line in every cut.
+    """A text file that only grows. Cuts begin and end at ends of lines; the file's first `header` lines are repeated in every cut.
 
     A file that does not exist (yet) is an empty one, and an empty cut writes no file.
     """
 
-    def __init__(self, name: str, kind: str, path: Path, header: bool = False) -> None:
+    def __init__(self, name: str, kind: str, path: Path, header: int = 0) -> None:
         super().__init__(name, kind)
         self.path, self.header = path, header
 
@@ -80,7 +80,7 @@ class FileSource(Source):
         if not self.path.is_file():
             return b""
         with self.path.open("rb") as lines:
-            first = len(lines.readline()) if self.header else 0
+            first = sum(len(lines.readline()) for _ in range(self.header))
             begin, end = (max(first, _line_end(lines, place)) for place in (a.before, b.after))
             lines.seek(begin)
             return lines.read(max(0, end - begin))
@@ -91,9 +91,8 @@ class FileSource(Source):
         if not text:
             return
         with (folder / self.name).open("wb") as out:
-            if self.header:
-                with self.path.open("rb") as lines:
-                    out.write(lines.readline())
+            with self.path.open("rb") as lines:
+                out.writelines(lines.readline() for _ in range(self.header))
             out.write(text)
 
 
@@ -116,7 +115,7 @@ class Sampler(FileSource):
     cases. `spent_s` is the CPU time of its thread so far.
     """
 
-    def __init__(self, name: str, kind: str, path: Path, interval: float = 1.0, header: bool = False) -> None:
+    def __init__(self, name: str, kind: str, path: Path, interval: float = 1.0, header: int = 0) -> None:
         super().__init__(name, kind, path, header)
         self.interval, self.spent_s, self.failed = interval, 0.0, 0
         self.error: str | None = None
@@ -183,6 +182,13 @@ def stamp(seconds: float | None = None) -> str:
 def block(name: str, text: str) -> str:
     """A text block as a cron job would append it: ``# time <ISO> <name>`` and the text."""
     return f"# time {stamp()} {name}\n{text.rstrip()}\n"
+
+
+def write_head(text: bytes, target: Path, limit: int) -> None:
+    """Writes at most so many lines of a capture; an empty one writes no file."""
+    lines = text.splitlines(keepends=True)[:limit]
+    if lines:
+        target.write_bytes(b"".join(lines))
 
 
 def script(run: Run, component: str, file: Path) -> list[str]:

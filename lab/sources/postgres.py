@@ -6,6 +6,7 @@ who blocks whom every second; statements, tables, indexes and the whole database
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,36 @@ SETTINGS = (
 )  # fmt: skip
 
 
+class Server:
+    """A monitoring session that several views share; one asks at a time."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self._lock = threading.Lock()
+        self._connection: psycopg.Connection | None = None
+
+    def csv(self, query: str) -> str:
+        """The rows as CSV with a header. A lost session is opened again by the next question."""
+        with self._lock:
+            try:
+                if self._connection is None:
+                    options = " ".join(f"-c {setting}" for setting in SETTINGS)
+                    self._connection = psycopg.connect(self.dsn, autocommit=True, application_name="monitoring", options=options, connect_timeout=3)
+                with self._connection.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout with (format csv, header)") as lines:
+                    return b"".join(bytes(part) for part in lines).decode()
+            except psycopg.OperationalError:
+                if self._connection is None or self._connection.broken:
+                    self._connection = None
+                raise
+
+    def close(self) -> None:
+        """Ends the session."""
+        with self._lock:
+            if self._connection:
+                self._connection.close()
+            self._connection = None
+
+
 class View(Sampler):
     """A query's result as CSV every so many seconds.
 
@@ -37,61 +68,49 @@ class View(Sampler):
     asked without sizes, `bare`.
     """
 
-    def __init__(self, name: str, kind: str, home: Path, dsn: str, query: str, interval: float, bare: str | None = None) -> None:
-        super().__init__(name, kind, home / name, interval, header=True)
-        self.dsn, self.query, self.bare = dsn, query, bare
-        self._connection: psycopg.Connection | None = None
+    def __init__(self, name: str, kind: str, home: Path, server: Server, query: str, interval: float, bare: str | None = None) -> None:
+        super().__init__(name, kind, home / name, interval, header=1)
+        self.server, self.query, self.bare = server, query, bare
 
     def sample(self) -> str:
         """The view now."""
         try:
-            return self._copy(self.query)
+            return self.server.csv(self.query)
         except psycopg.errors.LockNotAvailable:
             if self.bare is None:
                 raise
-            return self._copy(self.bare)
-        except psycopg.OperationalError:
-            self.close()
-            raise
+            return self.server.csv(self.bare)
 
     def close(self) -> None:
-        """Closes the session."""
-        if self._connection:
-            self._connection.close()
-        self._connection = None
-
-    def _copy(self, query: str) -> str:
-        if self._connection is None or self._connection.closed:
-            options = " ".join(f"-c {setting}" for setting in SETTINGS)
-            self._connection = psycopg.connect(self.dsn, autocommit=True, application_name="monitoring", options=options, connect_timeout=3)
-        with self._connection.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout with (format csv, header)") as lines:
-            return b"".join(bytes(part) for part in lines).decode()
+        """Ends the session."""
+        self.server.close()
 
 
-def sessions(run: Run, dsn: str, interval: float = 1.0) -> Source:
+def sessions(run: Run, server: Server, interval: float = 1.0) -> Source:
     """pg_stat_activity with the pids that block each session."""
-    return View("pg_stat_activity.csv", "sessions", run.home("observer-postgres"), dsn, SESSIONS, interval)
+    return View("pg_stat_activity.csv", "sessions", run.home("observer-postgres"), server, SESSIONS, interval)
 
 
-def statements(run: Run, dsn: str, interval: float = 5.0) -> Source:
+def statements(run: Run, server: Server, interval: float = 5.0) -> Source:
     """pg_stat_statements of the database."""
-    return View("pg_stat_statements.csv", "statements", run.home("observer-postgres"), dsn, STATEMENTS, interval)
+    return View("pg_stat_statements.csv", "statements", run.home("observer-postgres"), server, STATEMENTS, interval)
 
 
-def objects(run: Run, dsn: str, interval: float = 5.0) -> list[Source]:
+def objects(run: Run, server: Server, interval: float = 5.0) -> list[Source]:
     """Tables, indexes, and the counters of the database, its writer and its log."""
     home = run.home("observer-postgres")
     tables = "select now(), s.*, null::bigint as total_bytes, null::bigint as table_bytes from pg_stat_user_tables s order by relname"
     indexes = "select now(), s.*, null::bigint as index_bytes from pg_stat_user_indexes s order by relname, indexrelname"
     return [
-        View("pg_stat_user_tables.csv", "db-objects", home, dsn, TABLES, interval, tables),
-        View("pg_stat_user_indexes.csv", "db-objects", home, dsn, INDEXES, interval, indexes),
-        View("pg_stat_database.csv", "db-objects", home, dsn, DATABASE, interval),
-        View("pg_stat_bgwriter.csv", "db-objects", home, dsn, WRITER, interval),
-        View("pg_stat_wal.csv", "db-objects", home, dsn, WAL, interval),
+        View("pg_stat_user_tables.csv", "db-objects", home, server, TABLES, interval, tables),
+        View("pg_stat_user_indexes.csv", "db-objects", home, server, INDEXES, interval, indexes),
+        View("pg_stat_database.csv", "db-objects", home, server, DATABASE, interval),
+        View("pg_stat_bgwriter.csv", "db-objects", home, server, WRITER, interval),
+        View("pg_stat_wal.csv", "db-objects", home, server, WAL, interval),
     ]
 
 
 def everything(run: Run, dsn: str) -> list[Source]:
-    """All of it. `dsn` reaches the server directly, as a superuser, in the application's database."""
-    return [sessions(run, dsn), statements(run, dsn), *objects(run, dsn)]
+    """All of it, over two sessions. `dsn` reaches the server directly, as a superuser, in the application's database."""
+    slow = Server(dsn)
+    return [sessions(run, Server(dsn)), statements(run, slow), *objects(run, slow)]

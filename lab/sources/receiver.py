@@ -31,6 +31,11 @@ def otlp_line(message: Any) -> str:
     return json.dumps(_hex(MessageToDict(message, use_integers_for_enums=True)), separators=(",", ":"), ensure_ascii=False)
 
 
+def _zipkin_line(span: dict[str, Any]) -> str:
+    """A Zipkin span as the JSON of one line; fields without a value are left out, as Zipkin does."""
+    return json.dumps({k: v for k, v in span.items() if v is not None}, separators=(",", ":"), ensure_ascii=False)
+
+
 def _hex(value: Any) -> Any:
     """Ids of base64 become hexadecimal; what the Collector writes even where it is empty is added."""
     if isinstance(value, list):
@@ -74,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.files.append("metrics", [otlp_line(ExportMetricsServiceRequest.FromString(body))])
                 self._answer(200, kind)
             elif self.path == "/api/v2/spans":
-                self.files.append("zipkin", [json.dumps(span, separators=(",", ":"), ensure_ascii=False) for span in json.loads(body)])
+                self.files.append("zipkin", [_zipkin_line(span) for span in json.loads(body)])
                 self._answer(202, "application/json")
             else:
                 self._answer(404, kind)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ SERVER = "import socket,sys,time\ns=socket.create_server(('127.0.0.1',int(sys.ar
 
 
 @pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(machine: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = Path(f"/var/tmp/perfaudit-lab-test-{os.getpid()}-{time.monotonic_ns()}")
     monkeypatch.setattr(processes, "HOME", folder)
     monkeypatch.setattr(processes, "_python", lambda user: PYTHON)

@@ -20,12 +20,11 @@ missing = [s for s in SERVERS if not shutil.which(s, path=PATH)]
 pytestmark = [
     pytest.mark.skipif(bool(missing) and os.getuid() != 0, reason=f"not installed, and only root may: {', '.join(missing)}"),
     pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="no interpreter that an unprivileged user can execute"),
-    pytest.mark.xdist_group("lab"),
 ]
 
 
-@pytest.fixture(scope="module")
-def python() -> str:
+@pytest.fixture
+def python(machine: None) -> str:
     """The interpreter of the lab's environment, set up as `make lab` does it."""
     subprocess.run(["make", ".venv-lab/installed"], cwd=REPOSITORY, check=True, capture_output=True, timeout=600)
     return str(LAB / "bin" / "python")
@@ -60,7 +59,7 @@ def left() -> dict[str, set[object]]:
 
 
 @pytest.fixture
-def nothing_left(python: str) -> Iterator[None]:
+def nothing_left(machine: None, python: str) -> Iterator[None]:
     before = left()
     if any(before.values()):
         pytest.skip("another recording is running on this machine")

@@ -49,7 +49,10 @@ class Groups(Sampler):
         blocks = []
         for group in {c.cgroup.name: c.cgroup for c in observed(self.run)}.values():
             self.pids.update(group.pids())
-            for name, path in group.files().items():
+            files = group.files()
+            if "cpu" in group.folders:  # beside it version 2 has a cpu.stat without throttling
+                files["cpu.stat"] = group.folders["cpu"] / "cpu.stat"
+            for name, path in files.items():
                 if seldom or name in OFTEN:
                     with contextlib.suppress(OSError):
                         blocks.append(block(f"{group.name}/{name}", path.read_text()))

@@ -27,11 +27,15 @@ def read(folder: Path) -> dict[str, dict[Labels, Points]]:
     return found
 
 
-def grown(points: Points, begin: float) -> float:
-    """How much a counter grew. A fall is a reset; the first value of a series that appeared well after `begin` was all counted since."""
-    times = [at for at, _ in points]
-    gap = min((b - a for a, b in itertools.pairwise(times)), default=0.0)
-    total = points[0][1] if gap and times[0] > begin + 1.5 * gap else 0.0
+def instance(labels: Labels) -> str:
+    """Which process told a series."""
+    known = dict(labels)
+    return known.get("service.instance.id") or known.get("instance") or known.get("service.name", "")
+
+
+def grown(points: Points, seen: float) -> float:
+    """How much a counter grew. A fall is a reset; a series that came later than the first one of its process (`seen`) began at 0."""
+    total = points[0][1] if points[0][0] > seen + 0.5 else 0.0
     return total + sum(b - a if b >= a else b for (_, a), (_, b) in itertools.pairwise(points))
 
 

@@ -172,6 +172,15 @@ class Phase:
         """Every series, by name and labels."""
         return metrics.read(self.folder)
 
+    @cached_property
+    def _first_seen(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for family in self.all_metrics.values():
+            for labels, points in family.items():
+                one = metrics.instance(labels)
+                found[one] = min(found.get(one, points[0][0]), points[0][0])
+        return found
+
     def series(self, name: str, **labels: str) -> dict[metrics.Labels, metrics.Points]:
         """Series of a metric with these labels (dots in keys are written ``__``)."""
         wanted = {(key.replace("__", "."), value) for key, value in labels.items()}
@@ -182,8 +191,8 @@ class Phase:
         return sorted(point for points in self.series(name, **labels).values() for point in points)
 
     def counted(self, name: str, **labels: str) -> float:
-        """How much a counter grew in this part, summed over its series; a reset or a series that began in this part counts from 0."""
-        return sum(metrics.grown(points, self.begin) for points in self.series(name, **labels).values())
+        """How much a counter grew in this part, summed over its series; a reset or a series that appeared in this part counts from 0."""
+        return sum(metrics.grown(points, self._first_seen[metrics.instance(have)]) for have, points in self.series(name, **labels).items())
 
     def mean(self, name: str, **labels: str) -> float:
         """Mean of what a histogram saw in this part, in its own unit."""

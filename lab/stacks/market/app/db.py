@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiomysql
-
 from app import metrics, queries, settings
 from app.tracing import CLIENT, tracer
 
@@ -39,7 +38,9 @@ async def acquire() -> aiomysql.Connection:
     metrics.pool_waiting.inc()
     try:
         with tracer.start_as_current_span("db.pool.get"):
-            return await asyncio.wait_for(pool.acquire(), settings.POOL_TIMEOUT_S)
+            held = await asyncio.wait_for(pool.acquire(), settings.POOL_TIMEOUT_S)
+        metrics.pool_used.inc()
+        return held
     except TimeoutError:
         metrics.pool_timeouts.inc()
         raise
@@ -50,6 +51,7 @@ async def acquire() -> aiomysql.Connection:
 
 def release(connection: aiomysql.Connection) -> None:
     """Gives a connection back."""
+    metrics.pool_used.dec()
     pool.release(connection)
 
 
@@ -58,12 +60,10 @@ async def connection() -> AsyncIterator[aiomysql.Connection]:
     """A connection for as long as the block lasts."""
     held = await acquire()
     began = time.perf_counter()
-    metrics.pool_used.inc()
     try:
         yield held
     finally:
         release(held)
-        metrics.pool_used.dec()
         metrics.pool_hold.observe(time.perf_counter() - began)
 
 

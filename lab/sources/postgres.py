@@ -24,6 +24,8 @@ INDEXES = "select now(), s.*, pg_relation_size(indexrelid) as index_bytes from p
 DATABASE = "select now(), * from pg_stat_database where datname = current_database()"
 WRITER = "select now(), * from pg_stat_bgwriter"
 WAL = "select now(), * from pg_stat_wal"
+#: Without most_common_vals and histogram_bounds: they hold customers' data.
+COLUMNS = "select now(), schemaname, tablename, attname, null_frac, avg_width, n_distinct, correlation from pg_stats where schemaname = 'public' order by tablename, attname"
 #: Of the monitoring session: times in UTC, it never waits for long, and it leaves no traces in what it observes.
 SETTINGS = (
     "timezone=UTC", "datestyle=ISO", "lock_timeout=500", "statement_timeout=3000", "log_min_duration_statement=-1", "pg_stat_statements.track=none",
@@ -104,6 +106,7 @@ def objects(run: Run, server: Server, interval: float = 5.0) -> list[Source]:
     return [
         View("pg_stat_user_tables.csv", "db-objects", home, server, TABLES, interval, tables),
         View("pg_stat_user_indexes.csv", "db-objects", home, server, INDEXES, interval, indexes),
+        View("pg_stats.csv", "db-objects", home, server, COLUMNS, 12 * interval),
         View("pg_stat_database.csv", "db-objects", home, server, DATABASE, interval),
         View("pg_stat_bgwriter.csv", "db-objects", home, server, WRITER, interval),
         View("pg_stat_wal.csv", "db-objects", home, server, WAL, interval),

@@ -28,8 +28,9 @@ NODE = (
     "|node_sockstat_TCP_(alloc|inuse|tw)|node_network_(receive|transmit)_bytes_total"
 )
 COLLECTORS = ("cpu", "loadavg", "meminfo", "stat", "pressure", "vmstat", "diskstats", "filefd", "netstat", "sockstat", "netdev")
-#: Never of use, and many: creation times, the interpreter's build, the scrape's own books.
-NOISE = ".*_created|python_info|go_.*|promhttp_.*|scrape_.*"
+#: Never of use, and many: creation times, the interpreter's build; and, left out of the dump, what a scrape says of itself.
+NOISE = ".*_created|python_info|go_.*|promhttp_.*"
+CHOSEN = '{job=~".+",__name__!~"scrape_s.*"}'
 _LINE = re.compile(r'\{__name__="([^"]+)"(?:, )?(.*)\} (\S+) (\d+)')
 _BETWEEN = re.compile(r'(?<="), (?=[A-Za-z_]\w*=")')
 
@@ -74,7 +75,7 @@ class Prometheus(Source):
 
     def cut(self, a: float, b: float, folder: Path) -> None:
         """Samples between two marks."""
-        argv = ["promtool", "tsdb", "dump", f"--min-time={int(a * 1000)}", f"--max-time={int(b * 1000)}", "--match={job=~\".+\"}", str(self.home / "tsdb")]
+        argv = ["promtool", "tsdb", "dump", f"--min-time={int(a * 1000)}", f"--max-time={int(b * 1000)}", f"--match={CHOSEN}", str(self.home / "tsdb")]
         said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
         (folder / self.name).write_text(openmetrics(said))
 

@@ -148,4 +148,5 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    run()
+    # Under its own name, so that a version finds it as `app.main` and not a second copy of it.
+    importlib.import_module("app.main").run()

@@ -255,6 +255,24 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def until(ready: Callable[[], bool], what: str, components: Sequence[Component], timeout: float = 20.0) -> None:
+    """Waits until `ready`; raises LabError with the output of a component that ended meanwhile, or after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while not ready():
+        ended = next((c for c in components if not c.alive()), None)
+        if ended or time.monotonic() > end:
+            raise LabError(f"{what} did not get ready within {timeout:.0f} s\n{ended.tail() if ended else ''}")
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Only one at a time, over all recordings on this machine."""
+    with path.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 @contextlib.contextmanager
 def lane(alone: bool = False, lanes: int | None = None) -> Iterator[None]:
     """Waits for a place to record: so many recordings at once share the machine (``LAB_LANES``, default 1), or one alone."""

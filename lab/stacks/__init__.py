@@ -1,0 +1,1 @@
+"""The stacks of the lab, a package each."""

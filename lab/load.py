@@ -72,7 +72,7 @@ const int = (a, b) => a + Math.floor(random() * (b - a + 1));
 const zipf = (n) => Math.max(1, Math.min(n, Math.floor(Math.exp(random() * Math.log(n + 1)))));
 const pick = (list) => list[Math.floor(random() * list.length)];
 export const options = {
-  scenarios: { clients: { executor: 'constant-arrival-rate', rate: %(per_minute)d, timeUnit: '1m', duration: '%(seconds)ds',
+  scenarios: { clients: { %(arrivals)s, timeUnit: '1m',
     preAllocatedVUs: %(users)d, maxVUs: %(max_users)d, gracefulStop: '2s' } },
   systemTags: ['name', 'method', 'status', 'error_code'], summaryTrendStats: ['med', 'p(95)'], discardResponseBodies: true,
   noConnectionReuse: %(fresh)s,
@@ -96,12 +96,15 @@ class Load:
         self.run, self.seed = run, seed
         self.streams: list[tuple[Component, Path]] = []
 
-    def start(self, base: str, routes: Sequence[Route], rate: float, seconds: float, *, fresh: bool = False) -> Component:
-        """Begins a stream: `rate` requests a second over the routes' mix for at most `seconds`; `fresh` opens a connection each."""
+    def start(self, base: str, routes: Sequence[Route], rate: float, seconds: float, *, fresh: bool = False, swell: float = 0) -> Component:
+        """Begins a stream: `rate` requests a second over the routes' mix for at most `seconds`; `fresh` opens a connection each.
+
+        With `swell` the rate rises from nothing to `rate` and falls again, each within so many seconds.
+        """
         name = f"load-{len(self.streams) + 1}"
         home = self.run.home(name)
         script, out = home / "script.js", home / "requests.csv"
-        script.write_text(self._script(base, routes, rate, seconds, fresh))
+        script.write_text(self._script(base, routes, rate, seconds, fresh, swell))
         k6 = Path(sys.prefix) / "bin" / "k6"
         if not k6.exists() and not shutil.which("k6"):
             raise LabError("k6 is not installed\nmake lab installs it")
@@ -144,12 +147,15 @@ class Load:
                 total += int(stat.get("usage_usec", 0)) / 1e6
         return total
 
-    def _script(self, base: str, routes: Sequence[Route], rate: float, seconds: float, fresh: bool) -> str:
+    def _script(self, base: str, routes: Sequence[Route], rate: float, seconds: float, fresh: bool, swell: float) -> str:
         lines = ",\n".join(
             f"  {{ name: {json.dumps(r.name)}, method: '{r.method}', weight: {r.weight}, url: () => {r.url}, body: {f'() => ({r.body})' if r.body else 'null'} }}" for r in routes
         )
+        per_minute, half = max(1, round(rate * 60)), max(1, round(swell))
+        steady = f"executor: 'constant-arrival-rate', rate: {per_minute}, duration: '{int(seconds)}s'"
+        swelling = f"executor: 'ramping-arrival-rate', startRate: 0, stages: [{{ target: {per_minute}, duration: '{half}s' }}, {{ target: 0, duration: '{half}s' }}]"
         values = {
-            "routes": lines, "base": base, "per_minute": max(1, round(rate * 60)), "seconds": int(seconds), "seed": self.seed + 7919 * len(self.streams),
+            "routes": lines, "base": base, "arrivals": swelling if swell else steady, "seed": self.seed + 7919 * len(self.streams),
             "users": max(4, int(rate * 3)), "max_users": max(20, int(rate * USERS)), "patience": PATIENCE_S, "fresh": "true" if fresh else "false",
         }  # fmt: skip
         return _SCRIPT % values

@@ -21,7 +21,7 @@ from lab.sources.collector import Collector
 from lab.sources.prometheus import Prometheus
 from lab.stack import Release, Route, Stack
 from lab.stacks.market import data, words
-from lab.stacks.market.mariadb import MariaDB
+from lab.stacks.market.server import MariaDB
 
 if TYPE_CHECKING:
     from lab.processes import Component, Run
@@ -30,12 +30,12 @@ LOG_FORMAT = """log_format main escape=json '{"time_iso8601":"$time_iso8601","ms
     '"request_method":"$request_method","request_uri":"$request_uri","server_protocol":"$server_protocol","status":$status,'
     '"body_bytes_sent":$body_bytes_sent,"request_length":$request_length,"request_time":$request_time,"upstream_addr":"$upstream_addr",'
     '"upstream_status":"$upstream_status","upstream_connect_time":"$upstream_connect_time","upstream_header_time":"$upstream_header_time",'
-    '"upstream_response_time":"$upstream_response_time","connection":$connection,"connection_requests":$connection_requests,'
+    '"upstream_response_time":"$upstream_response_time",'
     '"http_user_agent":"$http_user_agent","trace_id":"$upstream_http_x_correlation_id"}';"""
 #: Settings that go to the application as they are (app/settings.py says what they mean).
 APP_SETTINGS = (
-    "pool", "pool_timeout_s", "cache_connections", "ttl_s", "partner_timeout_s", "partner_retries", "partner_connections", "limit", "workers", "backlog",
-    "sampling",
+    "pool", "pool_timeout_s", "cache_connections", "ttl_s", "partner_timeout_s", "partner_retries", "partner_connections", "limit", "workers",
+    "backlog", "sampling",
 )  # fmt: skip
 
 
@@ -52,10 +52,10 @@ class Market(Stack):
         self.counts = {**{k: int(v * scale) for k, v in data.COUNTS.items()}, **self.settings.get("counts", {})}
         self.settings.setdefault("ttl_s", rng.randint(20, 45))
         self.settings.setdefault("pool", rng.randint(8, 12))
-        self.settings.setdefault("workers", 2)
+        self.settings.setdefault("popular", rng.randint(150, 300))
         self.settings.setdefault("sampling", round(rng.uniform(0.16, 0.24), 3))
-        self.partner_options = {"ms": round(rng.uniform(14, 26), 1), "spread": round(rng.uniform(0.2, 0.35), 2), "desks": rng.randint(14, 20), "seed": rng.randrange(1 << 20)}
-        self.partner_options |= self.settings.get("partner", {})
+        self.partner_options = {"ms": round(rng.uniform(14, 26), 1), "spread": round(rng.uniform(0.2, 0.35), 2), "desks": rng.randint(14, 20)}
+        self.partner_options |= {"seed": rng.randrange(1 << 20), "sampling": self.settings["sampling"], **self.settings.get("partner", {})}
         self.database = MariaDB(run, self.words, self.counts, number, self.settings.get("mariadb"))
         self.cache_port, self.partner_port = run.port(), run.port()
         self.proxy_ports = {"database": run.port(), "partner": run.port()}
@@ -101,15 +101,16 @@ class Market(Stack):
         old, name = self.replicas[i], f"app-{i + 1}"
         if old:
             old.stop(timeout=8)
-        env = {**release.env, **self.env, "APP_PORT": str(self.ports[i]), "APP_REPLICA": name}
-        self.replicas[i] = self.run.start(name, [self.run.python, "-m", "app.main"], env=env, ready=self.ports[i] if wait else None, timeout=20)
+        env, ready = {**release.env, **self.env, "APP_PORT": str(self.ports[i]), "APP_REPLICA": name}, self.ports[i] if wait else None
+        self.replicas[i] = self.run.start(name, [self.run.python, "-m", "app"], env=env, ready=ready, timeout=20)
 
     @property
     def env(self) -> dict[str, str]:
         """What every process of the application is told beside its release; taken anew from `settings` at each start."""
         chosen = {k: self.settings[k] for k in APP_SETTINGS if k in self.settings}
         ports = {"db_port": self.proxy_ports["database"], "partner_port": self.proxy_ports["partner"], "cache_port": self.cache_port}
-        return {"APP_SETTINGS": json.dumps({**chosen, **ports, "zipkin_url": self.collector.zipkin_url}), "APP_WORDS": json.dumps(self.words)}
+        told = {**chosen, **ports, "zipkin_url": self.collector.zipkin_url}
+        return {"APP_SETTINGS": json.dumps(told), "APP_WORDS": json.dumps(self.words)}
 
     def start_partner(self, **options: Any) -> None:
         """Starts the partner, or restarts it, with other options (quotes.py: ``ms``, ``spread``, ``desks``, ``queue``, ``refuses``)."""
@@ -118,7 +119,8 @@ class Market(Stack):
             self.partner.stop(timeout=4)
         told = {**self.partner_options, "port": self.partner_port, "service": self.words["partner"], "zipkin": self.collector.zipkin_url}
         file = self._copy(Path(__file__).with_name("quotes.py"), "partner")
-        self.partner = self.run.start("partner", [self.run.python, file, *(f"--{k}={v}" for k, v in told.items())], ready=self.partner_port, timeout=20)
+        argv = [self.run.python, file, *(f"--{k}={v}" for k, v in told.items())]
+        self.partner = self.run.start("partner", argv, ready=self.partner_port, timeout=20)
 
     def sql(self, statement: str, *args: Any) -> list[tuple[Any, ...]]:
         """Asks MariaDB as administrator; words in braces are this installation's names of tables and columns."""
@@ -135,18 +137,25 @@ class Market(Stack):
 
     def sources(self) -> list[Source]:
         """What is recorded."""
-        logs = [FileSource(f"app-{i + 1}.log", "app-log", self.run.home(f"app-{i + 1}") / f"app-{i + 1}.log") for i in range(len(self.ports))]
+        names = [f"app-{i + 1}" for i in range(len(self.ports))]
         return [
-            FileSource("access.log", "access-log", self.nginx.access_log), FileSource("nginx-error.log", "proxy-log", self.nginx.error_log), *logs,
-            FileSource("mariadb-slow.log", "database-log", self.database.slow_log), FileSource("mariadb-error.log", "database-log", self.database.error_log),
-            *mariadb.everything(self.run, self.database.where), *memcached.everything(self.run, self.cache_port, watch=self.settings.get("watch", False)),
-            *self.collector.sources(), Prometheus(self.run, {self.words["service"]: self.ports}), *host.everything(self.run),
-        ]  # fmt: skip
+            FileSource("access.log", "access-log", self.nginx.access_log),
+            FileSource("nginx-error.log", "proxy-log", self.nginx.error_log),
+            *(FileSource(f"{name}.log", "app-log", self.run.home(name) / f"{name}.log") for name in names),
+            FileSource("mariadb-slow.log", "database-log", self.database.slow_log),
+            FileSource("mariadb-error.log", "database-log", self.database.error_log),
+            *mariadb.everything(self.run, self.database.where),
+            *memcached.everything(self.run, self.cache_port, watch=self.settings.get("watch", False)),
+            *self.collector.sources(),
+            Prometheus(self.run, {self.words["service"]: self.ports}),
+            *host.everything(self.run),
+        ]
 
     def _routes(self) -> list[Route]:
         w, n = self.words, self.counts
         account, item, trade = f"/{w['account_path']}", f"/{w['item_path']}", w["trade_path"]
-        someone, something = f"${{int(2, {n['accounts']})}}", f"${{zipf({n['items']})}}"
+        someone, something = f"${{int(2, {n['accounts']})}}", f"${{zipf({self.settings['popular']})}}"
+        key, last = f"${{int({n['trades'] // 2}, {n['trades']})}}", "${int(30, 300)}"
         heads = json.dumps([h[:4] for h in data.HEADS])
         order = f"{{ account: int(2, {n['accounts']}), item: int(1, {n['items']}), quantity: int(1, 60) }}"
         routes = [
@@ -154,9 +163,9 @@ class Market(Stack):
             Route("watchlist", "GET", f"{account}/{{id}}/{w['watch_path']}", 16, f"`{account}/{someone}/{w['watch_path']}`"),
             Route("search", "GET", item, 14, f"`{item}?q=${{pick({heads})}}`"),
             Route("portfolio", "GET", f"{account}/{{id}}/{w['portfolio_path']}", 14, f"`{account}/{someone}/{w['portfolio_path']}`"),
-            Route("history", "GET", f"{account}/{{id}}/{trade}", 10, f"`{account}/{someone}/{trade}?before=${{int({n['trades'] // 2}, {n['trades']})}}`"),
+            Route("history", "GET", f"{account}/{{id}}/{trade}", 10, f"`{account}/{someone}/{trade}?before={key}`"),
             Route("place", "POST", f"/{trade}", 10, f"`/{trade}`", order),
-            Route("statement", "GET", f"{account}/{{id}}/{w['statement_path']}", 6, f"`{account}/{someone}/{w['statement_path']}?last=${{int(30, 300)}}`"),
+            Route("statement", "GET", f"{account}/{{id}}/{w['statement_path']}", 6, f"`{account}/{someone}/{w['statement_path']}?last={last}`"),
         ]
         weights = self.settings.get("weights", {})
         return [Route(r.name, r.method, r.path, weights.get(r.name, r.weight), r.url, r.body) for r in routes]

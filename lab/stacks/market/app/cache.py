@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiomcache
-
 from app import metrics, settings
 from app.tracing import CLIENT, tracer
 

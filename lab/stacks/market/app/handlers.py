@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
-
 from app import cache, db, partner, reports, settings
 
 #: handler → method and path; words in double braces are path segments of this installation, ``{id}`` is the variable part.
@@ -19,7 +19,7 @@ ROUTES = {
     "statement": ("GET", "/{account_path}/{{id}}/{statement_path}"),
 }
 
-FEE = 0.0025
+FEE = Decimal("0.0025")
 
 
 def number(request: web.Request) -> int:
@@ -73,11 +73,11 @@ async def place(request: web.Request) -> Any:
 
 async def book(on: Any, account: int, item: int, quantity: int, price: float) -> int:
     """What an order writes: the balance of its account, the order, the holding. Returns the order's number."""
-    total = round(price * quantity, 2)
+    total = round(Decimal(str(price)) * quantity, 2)
     fee = round(total * FEE, 2)
     if await db.row("lock_account", account, on=on) is None:
         raise web.HTTPNotFound
-    await db.change("charge", round(total + fee, 2), account, on=on)
+    await db.change("charge", total + fee, account, on=on)
     placed = await db.change("place", account, item, "buy", quantity, price, fee, on=on)
     await db.change("hold", account, item, quantity, total, on=on)
     return placed

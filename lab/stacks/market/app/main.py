@@ -1,4 +1,4 @@
-"""The server of one replica: ``python -m app.main``."""
+"""The server of one replica. A version of the code may replace what is here too: everything is looked up when it is used."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import aiohttp
-
 from app import metrics, settings
 
 session: aiohttp.ClientSession

@@ -32,6 +32,6 @@ def start(service: str, instance: str, version: str, url: str, ratio: float) -> 
 
 
 def current_id() -> str:
-    """The trace of this request in hexadecimal, or nothing."""
+    """The trace of this request in hexadecimal where it is kept, or nothing."""
     context = trace.get_current_span().get_span_context()
-    return format(context.trace_id, "032x") if context.is_valid else ""
+    return format(context.trace_id, "032x") if context.trace_flags.sampled else ""

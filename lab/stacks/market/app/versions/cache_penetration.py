@@ -1,0 +1,21 @@
+"""Only answers with something in them are kept, after somebody complained about a new thing that was not found for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from app.versions import search_kept
+
+
+def apply(app: Any, parameters: dict[str, Any]) -> None:
+    """Parameters of ``search_kept``."""
+    search_kept.apply(app, parameters)
+
+    async def fill(name: str, load: Callable[[], Awaitable[Any]], ttl: int) -> Any:
+        value = await load()
+        if value:
+            await app.cache.put(name, {"value": value}, ttl)
+        return value
+
+    app.cache.fill = fill

@@ -56,7 +56,7 @@ class Stack(ABC):
         self.run, self.rng, self.settings = run, rng, dict(settings or {})
         self.words: dict[str, str] = {}
         self.routes: list[Route] = []
-        self.rate: float = float(self.settings.get("rate") or rng.uniform(22, 38))
+        self.rate: float = float(self.settings.get("rate") or rng.uniform(18, 30))
         self.release: Release | None = None
         self.load = Load(run, rng.randrange(1 << 30))
         self.events = run.home("events") / "events.jsonl"

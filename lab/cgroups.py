@@ -21,7 +21,7 @@ ROOT = Path("/sys/fs/cgroup")
 PARENT = "perfaudit-lab"
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "blkio", "freezer", "pids")
 TOLD = (
-    "cpu.stat", "cpuacct.usage", "memory.usage_in_bytes", "memory.current", "memory.stat", "memory.failcnt", "cpu.pressure",
+    "cpu.stat", "cpuacct.usage", "cpuset.cpus", "cpu.cfs_quota_us", "cpu.shares", "cpu.max", "cpu.weight", "memory.usage_in_bytes", "memory.current", "memory.stat", "memory.failcnt", "cpu.pressure",
     "memory.pressure", "io.pressure", "blkio.throttle.io_service_bytes", "blkio.throttle.io_serviced", "io.stat",
 )  # fmt: skip
 PERIOD_US = 100_000
@@ -94,6 +94,13 @@ class Group:
             _write(self._file("cpu", "cpu.cfs_quota_us"), -1 if quota is None else quota)
         else:
             _write(self._file("unified", "cpu.max"), f"{'max' if quota is None else quota} {PERIOD_US}")
+
+    def weight(self, shares: int) -> None:
+        """Its part of a core that others want too, in the shares of version 1 (everybody's default is 1024)."""
+        if "cpu" in self.folders:
+            _write(self._file("cpu", "cpu.shares"), shares)
+        else:
+            _write(self._file("unified", "cpu.weight"), 1 + (shares - 2) * 9999 // 262142)
 
     def cores(self, cores: Sequence[int] | None) -> None:
         """Only these cores; None gives all back."""

@@ -54,6 +54,14 @@ class Request(NamedTuple):
     status: int
 
 
+class Bursts(NamedTuple):
+    """Arrivals in waves: one every so many seconds, how long it lasts, and the requests a second between them."""
+
+    every_s: float
+    lasting_s: float
+    between: float
+
+
 _SCRIPT = """import http from 'k6/http';
 import { sleep } from 'k6';
 import exec from 'k6/execution';
@@ -96,15 +104,16 @@ class Load:
         self.run, self.seed = run, seed
         self.streams: list[tuple[Component, Path]] = []
 
-    def start(self, base: str, routes: Sequence[Route], rate: float, seconds: float, *, fresh: bool = False, swell: float = 0) -> Component:
+    def start(self, base: str, routes: Sequence[Route], rate: float, seconds: float, *, fresh: bool = False, swell: float = 0, bursts: Bursts | None = None) -> Component:
         """Begins a stream: `rate` requests a second over the routes' mix for at most `seconds`; `fresh` opens a connection each.
 
-        With `swell` the rate rises from nothing to `rate` and falls again, each within so many seconds.
+        With `swell` the rate rises from nothing to `rate` and falls again, each within so many seconds; with `bursts` it is `rate`
+        in the bursts only.
         """
         name = f"load-{len(self.streams) + 1}"
         home = self.run.home(name)
         script, out = home / "script.js", home / "requests.csv"
-        script.write_text(self._script(base, routes, rate, seconds, fresh, swell))
+        script.write_text(self._script(base, routes, rate, seconds, fresh, _arrivals(rate, seconds, swell, bursts)))
         k6 = Path(sys.prefix) / "bin" / "k6"
         if not k6.exists() and not shutil.which("k6"):
             raise LabError("k6 is not installed\nmake lab installs it")
@@ -147,18 +156,28 @@ class Load:
                 total += int(stat.get("usage_usec", 0)) / 1e6
         return total
 
-    def _script(self, base: str, routes: Sequence[Route], rate: float, seconds: float, fresh: bool, swell: float) -> str:
+    def _script(self, base: str, routes: Sequence[Route], rate: float, seconds: float, fresh: bool, arrivals: str) -> str:
         lines = ",\n".join(
             f"  {{ name: {json.dumps(r.name)}, method: '{r.method}', weight: {r.weight}, url: () => {r.url}, body: {f'() => ({r.body})' if r.body else 'null'} }}" for r in routes
         )
-        per_minute, half = max(1, round(rate * 60)), max(1, round(swell))
-        steady = f"executor: 'constant-arrival-rate', rate: {per_minute}, duration: '{int(seconds)}s'"
-        swelling = f"executor: 'ramping-arrival-rate', startRate: 0, stages: [{{ target: {per_minute}, duration: '{half}s' }}, {{ target: 0, duration: '{half}s' }}]"
         values = {
-            "routes": lines, "base": base, "arrivals": swelling if swell else steady, "seed": self.seed + 7919 * len(self.streams),
+            "routes": lines, "base": base, "arrivals": arrivals, "seed": self.seed + 7919 * len(self.streams),
             "users": max(4, int(rate * 3)), "max_users": max(20, int(rate * USERS)), "patience": PATIENCE_S, "fresh": "true" if fresh else "false",
         }  # fmt: skip
         return _SCRIPT % values
+
+
+def _arrivals(rate: float, seconds: float, swell: float, bursts: Bursts | None) -> str:
+    """The options of k6 that say when requests begin."""
+    per_minute, half = max(1, round(rate * 60)), max(1, round(swell))
+    if bursts:
+        quiet, steps = round(bursts.between * 60), max(1, round(seconds / bursts.every_s))
+        wave = ((quiet, bursts.every_s - bursts.lasting_s), (per_minute, bursts.lasting_s))
+        stages = "".join(f"{{ target: {target}, duration: '0s' }}, {{ target: {target}, duration: '{length * 1000:.0f}ms' }}, " for target, length in wave * steps)
+        return f"executor: 'ramping-arrival-rate', startRate: {quiet}, stages: [{stages}]"
+    if swell:
+        return f"executor: 'ramping-arrival-rate', startRate: 0, stages: [{{ target: {per_minute}, duration: '{half}s' }}, {{ target: 0, duration: '{half}s' }}]"
+    return f"executor: 'constant-arrival-rate', rate: {per_minute}, duration: '{int(seconds)}s'"
 
 
 def mix(routes: Sequence[Route], rng: random.Random) -> list[Route]:

@@ -33,5 +33,6 @@ def revived(said: dict[str, Any]) -> Any:
 def apply(app: Any, parameters: dict[str, Any]) -> None:
     """Parameters of ``page_chart``."""
     page_chart.apply(app, parameters)
+    app.settings.CACHE_PREFIX += ":t"  # what was kept in the old form cannot be read
     app.cache.encode = lambda value: zlib.compress(json.dumps(value, default=typed).encode(), 9)
     app.cache.decode = lambda data: json.loads(zlib.decompress(data), object_hook=revived)

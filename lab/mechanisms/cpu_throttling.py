@@ -19,13 +19,16 @@ class _Quota(Mechanism):
     route = ""
 
     def choose(self, rng: random.Random) -> None:
+        """Constants of this seed."""
         self.settings["rate"] = rng.uniform(27, 34)
         self.headroom = rng.uniform(1.06, 1.16)
 
     def ready(self, stack: Stack) -> None:
+        """What holds in the healthy part too."""
         self.begin, self.used = time.monotonic(), used_s(replicas(stack))
 
     def breaks(self, stack: Stack) -> None:
+        """The fault."""
         groups = replicas(stack)
         mean = (used_s(groups) - self.used) / (time.monotonic() - self.begin) / len(groups)
         self.quota = round(max(0.02, mean * self.headroom), 3)
@@ -34,10 +37,12 @@ class _Quota(Mechanism):
             group.cpu(self.quota)
 
     def fixes(self, stack: Stack) -> None:
+        """What takes it away."""
         for group in replicas(stack):
             group.cpu(None)
 
     def truth(self, stack: Stack) -> dict[str, Any]:
+        """What is true."""
         return {
             "route": paths(stack), "object": None, "statement_contains": None, "service": stack.service, "trigger": "config", "accept": [],
             "rivals": ["cpu-saturation", "noisy-neighbour", "worker-exhaustion", "runtime-pause"],
@@ -46,6 +51,7 @@ class _Quota(Mechanism):
         }  # fmt: skip
 
     def signature(self, seen: Observed) -> list[Sign]:
+        """How it shows."""
         parts = (seen.healthy, seen.fault, seen.fixed)
         throttled = [sum(u.throttled_periods for u in p.groups("app-*").values()) / p.seconds for p in parts]
         return [

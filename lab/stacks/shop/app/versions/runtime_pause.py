@@ -15,7 +15,7 @@ class Entry:
 
     def __init__(self, row: dict[str, Any], shelf: list[Entry], days: int) -> None:
         self.row, self.shelf = row, shelf
-        self.offers = [{"day": day, "cents": [row["price_cents"] - day]} for day in range(days)]
+        self.offers = [[day, [row["price_cents"] - day]] for day in range(days)]
         shelf.append(self)
 
 

@@ -20,7 +20,7 @@ PIP := PIP_CONSTRAINT= PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip inst
 demo: $(INSTALLED)
 	@$(BIN)/perfaudit demo
 
-test: $(INSTALLED)
+test: $(INSTALLED) .venv-lab/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
@@ -40,17 +40,17 @@ evaluate: $(INSTALLED)
 
 # The lab has an environment of its own. Its processes run as another user, so its interpreter must not live in a private home.
 LAB := .venv-lab/bin
-LAB_PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,$(PYTHON))
+LAB_PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo /usr/bin/python3 || echo $(PYTHON))
 
 lab: .venv-lab/installed
+	@lab/install.sh
 	@$(LAB)/python -m lab $(CASE) $(if $(SEED),--seed $(SEED)) $(if $(STACK),--stack $(STACK)) $(if $(SET),--set $(SET)) \
 		$(if $(ALL),--all) $(if $(LIST),--list) $(if $(QUICK),--quick) $(if $(AGAIN),--again) $(if $(KEEP),--keep) $(if $(LANES),--lanes $(LANES))
 
 lab-clean: .venv-lab/installed
 	@$(LAB)/python -m lab --clean
 
-.venv-lab/installed: lab/constraints.txt lab/install.sh
-	@lab/install.sh
+.venv-lab/installed: lab/constraints.txt
 	@echo "setting up .venv-lab (about a minute)" >&2
 	@$(LAB_PYTHON) -m venv --clear .venv-lab
 	@PIP_CONSTRAINT= PIP_DISABLE_PIP_VERSION_CHECK=1 $(LAB)/python -m pip install -qq --require-hashes --only-binary :all: -r lab/constraints.txt

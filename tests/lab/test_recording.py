@@ -26,6 +26,7 @@ pytestmark = [
 @pytest.fixture
 def python(machine: None) -> str:
     """The interpreter of the lab's environment, set up as `make lab` does it."""
+    subprocess.run(["lab/install.sh"], cwd=REPOSITORY, check=True, capture_output=True, timeout=600)
     subprocess.run(["make", ".venv-lab/installed"], cwd=REPOSITORY, check=True, capture_output=True, timeout=600)
     return str(LAB / "bin" / "python")
 

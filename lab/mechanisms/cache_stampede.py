@@ -43,9 +43,9 @@ class OnMarket(Stampede):
 
     def choose(self, rng: random.Random) -> None:
         """How dear the list is, how long it is kept, how often it is wanted."""
-        self.parameters = {"orders": rng.randrange(78_000, 96_000), "ttl_s": rng.randint(5, 7)}
-        self.share = rng.randint(75, 95)
-        self.settings = {"watch": True, "rate": rng.uniform(36, 42), "counts": {"trades": rng.randrange(180_000, 200_000)}}
+        self.parameters = {"orders": rng.randrange(140_000, 165_000), "ttl_s": rng.randint(5, 7)}
+        self.share = rng.randint(125, 150)
+        self.settings = {"watch": True, "rate": rng.uniform(54, 60), "counts": {"trades": rng.randrange(180_000, 200_000)}}
 
     def ready(self, stack: Stack) -> None:
         """The list exists, and a good part of all requests is for it."""
@@ -81,9 +81,9 @@ class OnShop(Stampede):
 
     def choose(self, rng: random.Random) -> None:
         """How dear the list is, how long it is kept, how often it is wanted."""
-        self.parameters = {"lines": rng.randrange(130_000, 155_000), "ttl_s": rng.randint(5, 7)}
-        self.share = rng.randint(75, 95)
-        self.settings = {"monitor": True, "rate": rng.uniform(36, 42), "pool": rng.randint(7, 9), "counts": {"lines": rng.randrange(170_000, 190_000)}}
+        self.parameters = {"lines": rng.randrange(230_000, 260_000), "ttl_s": rng.randint(5, 7)}
+        self.share = rng.randint(125, 150)
+        self.settings = {"monitor": True, "rate": rng.uniform(54, 60), "pool": rng.randint(7, 9), "counts": {"lines": rng.randrange(270_000, 300_000)}}
 
     def ready(self, stack: Stack) -> None:
         """The list exists, and a good part of all requests is for it."""

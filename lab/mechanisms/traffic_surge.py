@@ -1,0 +1,81 @@
+"""A campaign: several times as many visitors, who ask for what visitors always ask for. All wait longer because all are more."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from lab.mechanism import Mechanism, Sign
+from lab.mechanisms._caching import route
+from lab.mechanisms._database import more, slower
+
+if TYPE_CHECKING:
+    from lab.observed import Observed, Phase
+    from lab.processes import Component
+    from lab.stack import Stack
+
+
+class Surge(Mechanism):
+    """What a request costs stays as it was; its waiting follows the load."""
+
+    problem = "traffic-surge"
+    seconds = (30, 55, 30)
+    victim = ""
+    stream: Component
+
+    def breaks(self, stack: Stack) -> None:
+        """The visitors come, for everything."""
+        self.stream = stack.load.more(stack.url, stack.routes, stack.rate * (self.times - 1), 240)
+
+    def fixes(self, stack: Stack) -> None:
+        """The campaign is over."""
+        self.stream.stop()
+
+    def cpu_ms(self, phase: Phase) -> float:
+        """CPU of the replicas for each request, in ms."""
+        return 1000 * sum(use.cpu_s for use in phase.groups("app-*").values()) / max(1, phase.everything.count)
+
+    def signature(self, seen: Observed) -> list[Sign]:
+        """The load, what a request demands, and how long it takes."""
+        cost = [self.cpu_ms(p) for p in (seen.healthy, seen.fault, seen.fixed)]
+        return [
+            more(seen, "requests", lambda p: p.everything.rate, "1/s", least=50, by=2),
+            Sign("CPU of the replicas for each request", *cost, "ms", "within 0.5–1.5 of healthy", 0.5 <= cost[1] / cost[0] <= 1.5),
+            slower(seen, self.victim, 2.0, after=0.7),
+        ]
+
+    def truth(self, stack: Stack) -> dict[str, Any]:
+        """All routes; the one that shows it most is first."""
+        paths = [route(stack, self.victim).path, *(r.path for r in stack.routes if r.name != self.victim)]
+        return {
+            "route": paths, "object": None, "statement_contains": None, "service": stack.service, "trigger": "traffic",
+            "accept": ["tail-under-concurrency", self.limit], "rivals": ["deploy-regression", "missing-index", "retry-storm", "cascading-delay"],
+            "notes": f"{self.times:.1f} times the requests over the same mix, for the same things; {self.where}",
+            "fix": "capacity for the campaign, or a limit at the door; here the campaign ends",
+        }  # fmt: skip
+
+    #: The resource that gets scarce, as its class, and in words.
+    limit = where = ""
+    times = 1.0
+
+
+class OnMarket(Surge):
+    """The threads that write statements are the first to have a queue."""
+
+    stack, victim, limit, where = "market", "statement", "worker-exhaustion", "the one thread of a replica that writes statements is the first to have a queue"
+
+    def choose(self, rng: random.Random) -> None:
+        """How many more come."""
+        self.times = rng.uniform(3.3, 4.0)
+        self.settings = {"rate": rng.uniform(23, 27), "workers": 1}
+
+
+class OnShop(Surge):
+    """The interpreters of the two replicas are the first to be busy."""
+
+    stack, victim, limit, where = "shop", "purchases", "cpu-saturation", "the interpreters of the replicas are the first to be busy"
+
+    def choose(self, rng: random.Random) -> None:
+        """How many more come."""
+        self.times = rng.uniform(3.8, 4.4)
+        self.settings = {"rate": rng.uniform(26, 30)}

@@ -1,0 +1,62 @@
+"""The database has no connection left for those who need one."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from lab.mechanism import Mechanism, Sign
+from lab.mechanisms._database import failed, more
+
+if TYPE_CHECKING:
+    from lab.observed import Observed, Phase
+    from lab.stack import Stack
+
+
+class OnMarket(Mechanism):
+    """The workers of a synchronisation take nearly all connections; the application opens its own when it needs them."""
+
+    stack = "market"
+    problem = "server-connection-saturation"
+
+    def choose(self, rng: random.Random) -> None:
+        """Connections at most, workers, and for how long the application keeps a connection."""
+        self.limit = rng.randint(36, 52)
+        self.lifetime = round(rng.uniform(3, 6), 1)
+        self.settings = {"mariadb": {"max-connections": self.limit}}
+
+    def ready(self, stack: Stack) -> None:
+        """The application's pool opens connections on demand, from the beginning."""
+        stack.deploy("elastic_pool", quiet=True, lifetime_s=self.lifetime)
+
+    def breaks(self, stack: Stack) -> None:
+        """Starts as many workers as the server has connections."""
+        self.job = stack.job("sync", self.limit - 4)
+
+    def fixes(self, stack: Stack) -> None:
+        """A few workers, and a limit with room."""
+        self.job.stop()
+        stack.sql(f"SET GLOBAL max_connections = {self.limit * 2}")
+        self.job = stack.job("sync", 4)
+
+    def truth(self, stack: Stack) -> dict[str, Any]:
+        """The server, and who fails."""
+        w = stack.words
+        return {
+            "route": [r.path for r in stack.routes], "object": w["database"], "statement_contains": None,
+            "service": [w["database"], w["service"]], "trigger": "job", "accept": [], "rivals": ["connection-leak", "pool-exhaustion", "connection-limit", "deploy-regression"],
+            "notes": f"max_connections is {self.limit}; the job `sync` holds {self.limit - 4} of them; the application is refused where it needs one more",
+            "fix": "fewer workers in the job, a pooler or a larger max_connections",
+        }  # fmt: skip
+
+    def signature(self, seen: Observed) -> list[Sign]:
+        """Refusals that the server counted, and requests that failed."""
+
+        def refused(phase: Phase) -> float:
+            return 60 * phase.status()["Connection_errors_max_connections"] / phase.seconds
+
+        return [
+            more(seen, "refused connections", refused, "a minute", least=20),
+            more(seen, "most connections of the limit", lambda p: p.sessions().most / self.limit, "", least=0.85, by=1.5),
+            more(seen, "failed requests", failed, "%", least=1),
+        ]

@@ -19,7 +19,7 @@ from lab.sources import FileSource, Source, host, postgres, redis
 from lab.sources.collector import Collector
 from lab.stack import Release, Route, Stack
 from lab.stacks.shop import data, words
-from lab.stacks.shop.postgres import Postgres
+from lab.stacks.shop.server import Postgres
 
 if TYPE_CHECKING:
     from lab.processes import Component, Run

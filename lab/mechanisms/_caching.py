@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.request
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,13 @@ def warm(stack: Stack, paths: Iterable[str]) -> None:
 
     with ThreadPoolExecutor(4) as clients:
         list(clients.map(ask, paths))
+
+
+def empty(stack: Stack) -> None:
+    """Forgets all that the cache has: a form of the code that is not in this story left it there."""
+    with socket.create_connection(("127.0.0.1", stack.cache_port), timeout=5) as server:  # type: ignore[attr-defined]
+        server.sendall(b"flush_all\r\n" if stack.name == "market" else b"FLUSHALL\r\n")
+        server.recv(64)
 
 
 def hits(phase: Phase) -> float:

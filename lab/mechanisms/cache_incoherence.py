@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from lab.mechanism import Mechanism, Sign
-from lab.mechanisms._caching import asks, hits, route, warm
+from lab.mechanisms._caching import asks, empty, hits, route, warm
 from lab.mechanisms._database import more, slower
 
 if TYPE_CHECKING:
@@ -51,16 +51,22 @@ class OnMarket(Incoherence):
         """Pages with what is like their thing, all of them kept already."""
         path = stack.named("/{item_path}/")
         asks(stack, "page", url=f"`{path}${{zipf({self.things})}}`")
+        empty(stack)
         stack.deploy("page_similar", quiet=True, **self.parameters)
-        warm(stack, (f"{path}{i}" for i in range(1, self.things + 1)))
+        self.fill(stack)
+
+    def fill(self, stack: Stack) -> None:
+        """Keeps all pages."""
+        warm(stack, (stack.named(f"/{{item_path}}/{i}") for i in range(1, self.things + 1)))
 
     def breaks(self, stack: Stack) -> None:
         """Deploys the wider forgetting."""
         stack.deploy("cache_incoherence", **self.parameters)
 
     def fixes(self, stack: Stack) -> None:
-        """Deploys the narrow one again."""
+        """Deploys the narrow one again, and has the pages made by the usual script."""
         stack.deploy("page_similar", **self.parameters)
+        self.fill(stack)
 
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The page, and the order that forgets it."""
@@ -88,16 +94,22 @@ class OnShop(Incoherence):
         """Pages with what is like their product, all of them kept already."""
         path = stack.named("/{product_path}/")
         asks(stack, "product", url=f"`{path}${{zipf({self.products})}}`")
+        empty(stack)
         stack.deploy("page_similar", quiet=True, **self.parameters)
-        warm(stack, (f"{path}{i}" for i in range(1, self.products + 1)))
+        self.fill(stack)
+
+    def fill(self, stack: Stack) -> None:
+        """Keeps all pages."""
+        warm(stack, (stack.named(f"/{{product_path}}/{i}") for i in range(1, self.products + 1)))
 
     def breaks(self, stack: Stack) -> None:
         """Deploys the wider forgetting."""
         stack.deploy("cache_incoherence", **self.parameters)
 
     def fixes(self, stack: Stack) -> None:
-        """Deploys the narrow one again."""
+        """Deploys the narrow one again, and has the pages made by the usual script."""
         stack.deploy("page_similar", **self.parameters)
+        self.fill(stack)
 
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The page, and the purchase that forgets it."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lab.mechanism import Mechanism, Sign
-from lab.mechanisms._caching import asks, misses, route, warm
+from lab.mechanisms._caching import asks, empty, misses, route, warm
 from lab.mechanisms._database import more, slower
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class OnMarket(Penetration):
         texts = known + self.unknown
         path = stack.named("/{item_path}")
         asks(stack, "search", url=f"`{path}?q=${{encodeURIComponent(pick({json.dumps(texts)}))}}`")
+        empty(stack)
         stack.deploy("search_kept", quiet=True, **self.parameters)
         warm(stack, (f"{path}?q={text.replace(' ', '%20')}" for text in texts))
 
@@ -92,6 +93,7 @@ class OnShop(Penetration):
         known = ["alder", "cedar", "fern", "jade", "nook", "opal", "reed", "wren", "sage", "thorn"]
         path = stack.named("/{product_path}/search")
         asks(stack, "search", url=f"`{path}?q=${{pick({json.dumps(known)})}}`")
+        empty(stack)
         stack.deploy("search_kept", quiet=True, **self.parameters)
         warm(stack, (f"{path}?q={text}" for text in known))
 

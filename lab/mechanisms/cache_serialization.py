@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from lab.mechanism import Mechanism, Sign
-from lab.mechanisms._caching import asks, hits, route, warm
+from lab.mechanisms._caching import asks, empty, hits, route, warm
 from lab.mechanisms._database import more, slower
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class OnMarket(Serialization):
         """Pages with charts, all kept already."""
         path = stack.named("/{item_path}/")
         asks(stack, "page", url=f"`{path}${{int(1, {self.things})}}`")
+        empty(stack)
         stack.deploy("page_chart", quiet=True, **self.parameters)
         self.fill(stack)
 
@@ -97,6 +98,7 @@ class OnShop(Serialization):
         """Pages with courses, all kept already."""
         path = stack.named("/{product_path}/")
         asks(stack, "product", url=f"`{path}${{int(1, {self.products})}}`")
+        empty(stack)
         stack.deploy("page_prices", quiet=True, **self.parameters)
         self.fill(stack)
 

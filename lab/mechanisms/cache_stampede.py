@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.load import Route
 from lab.mechanism import Mechanism, Sign
-from lab.mechanisms._caching import route, warm
+from lab.mechanisms._caching import empty, route, warm
 from lab.mechanisms._database import more, slower
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class OnMarket(Stampede):
         """The list exists, and a good part of all requests is for it."""
         path = stack.named("/{trade_path}/top")
         stack.routes = [*stack.routes, Route("top", "GET", path, self.share, f"`{path}`")]
+        empty(stack)
         stack.deploy("ranking", quiet=True, **self.parameters)
         warm(stack, [path])
 
@@ -89,6 +90,7 @@ class OnShop(Stampede):
         """The list exists, and a good part of all requests is for it."""
         path = stack.named("/{report_path}/top")
         stack.routes = [*stack.routes, Route("top", "GET", path, self.share, f"`{path}`")]
+        empty(stack)
         stack.deploy("ranking", quiet=True, **self.parameters)
         warm(stack, [path])
 

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from lab.mechanism import Mechanism, Sign
-from lab.mechanisms._caching import asks, hits, misses, route, warm
+from lab.mechanisms._caching import asks, empty, hits, misses, route, warm
 from lab.mechanisms._database import more, slower
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class OnMarket(LowHitRatio):
         """Pages with what is like their thing, all of them kept already; links with references."""
         path = stack.named("/{item_path}/")
         asks(stack, "page", url=f"`{path}${{zipf({self.things})}}?ref=${{pick(['mail','feed','ad'])}}-${{int(100000, 999999)}}`")
+        empty(stack)
         stack.deploy("page_similar", quiet=True, **self.parameters)
         warm(stack, (f"{path}{i}" for i in range(1, self.things + 1)))
 
@@ -82,6 +83,7 @@ class OnShop(LowHitRatio):
         """Pages with what is like their product, all of them kept already."""
         path = stack.named("/{product_path}/")
         asks(stack, "product", url=f"`{path}${{int(1, {self.products})}}`")
+        empty(stack)
         stack.deploy("page_similar", quiet=True, **self.parameters)
         warm(stack, (f"{path}{i}" for i in range(1, self.products + 1)))
 

@@ -51,3 +51,51 @@ class OnMarket(Mechanism):
             more(seen, "rows looked at in a call", lambda p: p.statement(statement).examined, "rows", least=5000, by=20),
             slower(seen, "portfolio", 2),
         ]
+
+
+class OnShop(Mechanism):
+    """The purchases were restored into a new table that was never analysed; the report of the last day reads all of them."""
+
+    stack = "shop"
+    problem = "bad-plan"
+    needs = ("statements",)
+
+    def choose(self, rng: random.Random) -> None:
+        """The day of the report, and how often it is asked for."""
+        self.since = f"2026-10-31 {rng.randrange(6, 20):02d}:{rng.randrange(60):02d}:00+00"
+        self.settings = {"counts": {"purchases": rng.randrange(62_000, 85_000), "lines": rng.randrange(230_000, 290_000)}, "weights": {"report": rng.randint(9, 12), "checkout": 5}}
+
+    def ready(self, stack: Stack) -> None:
+        """The report is of the last day from the beginning, with an index for it."""
+        stack.sql("CREATE INDEX {purchase}_by_placed_at ON {purchase} (placed_at)")
+        stack.sql("ANALYZE {purchase}")
+        stack.deploy("recent_report", quiet=True, since=self.since)
+
+    def breaks(self, stack: Stack) -> None:
+        """A new table takes the place of the old one; autovacuum was switched off for the time of the loading, and stays so."""
+        stack.event("migration", service=stack.service, detail=f"{stack.words['purchase']} moved to a new table")
+        steps = (
+            "BEGIN", "LOCK {purchase} IN SHARE ROW EXCLUSIVE MODE", "CREATE TABLE {purchase}_new (LIKE {purchase} INCLUDING ALL) WITH (autovacuum_enabled = off)",
+            "INSERT INTO {purchase}_new SELECT * FROM {purchase}", "ALTER TABLE {purchase} RENAME TO {purchase}_before", "ALTER TABLE {purchase}_new RENAME TO {purchase}",
+            "GRANT ALL ON {purchase} TO {user}", "COMMIT",
+        )  # fmt: skip
+        stack.sql("; ".join(steps))
+
+    def fixes(self, stack: Stack) -> None:
+        """Makes the statistics, now and from now on."""
+        stack.sql("ANALYZE {purchase}")
+        stack.sql("ALTER TABLE {purchase} RESET (autovacuum_enabled)")
+
+    def truth(self, stack: Stack) -> dict[str, Any]:
+        """The statement and the table."""
+        w = stack.words
+        return {
+            "route": next(r.path for r in stack.routes if r.name == "report"), "object": w["purchase"], "statement_contains": f"from {w['purchase']} o join {w['line']} l",
+            "service": [w["database"], w["service"]], "trigger": "migration", "rivals": ["missing-index", "cpu-saturation", "bloat", "superlinear-algorithm"],
+            "notes": f"{w['purchase']} has no statistics, so a third of it is expected where a few hundred rows come: hash joins over whole tables instead of indexes",
+            "fix": f"ANALYZE {w['purchase']}, and autovacuum on again",
+        }  # fmt: skip
+
+    def signature(self, seen: Observed) -> list[Sign]:
+        """Blocks that a call reads or its time, and the route's tail."""
+        return [more(seen, "the statement", lambda p: p.statement("where o.placed_at >=").mean_ms, "ms", least=10, by=3), slower(seen, "report", 2.5)]

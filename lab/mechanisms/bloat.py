@@ -65,3 +65,55 @@ class OnMarket(Mechanism):
             more(seen, "the statement", scan, "ms", least=5, by=2.5),
             slower(seen, "watchlist", 2),
         ]
+
+
+class OnShop(Mechanism):
+    """A table of the last ticks is read with every page of the catalogue; an analyst leaves a snapshot open, and vacuum removes nothing."""
+
+    stack = "shop"
+    problem = "bloat"
+    needs = ("db-objects",)
+    seconds = (25, 75, 25)
+    settle = 10
+
+    def choose(self, rng: random.Random) -> None:
+        """How many ticks come, and how many are kept."""
+        self.batch, self.pause, self.kept = rng.randrange(70, 100), round(rng.uniform(0.04, 0.06), 3), rng.randrange(300, 600)
+        self.settings = {"postgres": {"autovacuum_naptime": "1s"}}
+
+    def ready(self, stack: Stack) -> None:
+        """Ticks come from the beginning, and the catalogue shows them; the table is vacuumed often."""
+        stack.sql("CREATE TABLE {product}_ticks (id bigserial PRIMARY KEY, {product_id} int NOT NULL, price_cents int NOT NULL) WITH (autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0)")
+        stack.sql("GRANT ALL ON {product}_ticks, {product}_ticks_id_seq TO {user}")
+        stack.deploy("pulse", quiet=True)
+        stack.job("ticker", self.batch, self.pause, self.kept)
+
+    def breaks(self, stack: Stack) -> None:
+        """The analyst takes the snapshot, without an event."""
+        self.table = f"{stack.words['product']}_ticks"
+        self.session = stack.job("analyst")
+
+    def fixes(self, stack: Stack) -> None:
+        """Ends the session; vacuum does the rest."""
+        self.session.stop()
+
+    def truth(self, stack: Stack) -> dict[str, Any]:
+        """The table, its reader, and who holds it back."""
+        w = stack.words
+        return {
+            "route": next(r.path for r in stack.routes if r.name == "catalogue"), "object": self.table, "statement_contains": f"from {self.table}",
+            "service": [w["database"], w["service"]], "rivals": ["missing-index", "bad-plan", "cpu-saturation", "wrong-data-model"],
+            "notes": f"{self.batch} ticks every {self.pause} s, {self.kept} are kept; a session idle in transaction holds xmin, so that deleted rows stay",
+            "fix": "end the old transaction; idle_in_transaction_session_timeout",
+        }  # fmt: skip
+
+    def signature(self, seen: Observed) -> list[Sign]:
+        """Dead rows, the time of the statement that walks over them, and the route's tail."""
+
+        def dead(phase: Phase) -> float:
+            return max((float(r["n_dead_tup"]) for r in phase.rows("pg_stat_user_tables.csv") if r["relname"] == self.table), default=0)
+
+        def scan(phase: Phase) -> float:
+            return phase.statement(f"from {self.table} group by").mean_ms
+
+        return [more(seen, "most dead rows", dead, "rows", least=20_000, by=1.0), more(seen, "the statement", scan, "ms", least=4, by=2.5), slower(seen, "catalogue", 1.8)]

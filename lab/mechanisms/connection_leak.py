@@ -59,3 +59,43 @@ class OnMarket(Mechanism):
             return sum(r["command"] == "Sleep" for r in phase.sessions().rows) / max(1, phase.sessions().samples)
 
         return [more(seen, "sessions", grown, "more a minute", least=20, by=4), more(seen, "idle sessions", idle, "", least=20, by=1.5)]
+
+
+class OnShop(Mechanism):
+    """Some customers' data are read in a session of their own, which is kept and never closed."""
+
+    stack = "shop"
+    problem = "connection-leak"
+    seconds = (25, 75, 25)
+    needs = ("sessions",)
+
+    def choose(self, rng: random.Random) -> None:
+        """One in how many customers, and how often their data are asked for."""
+        self.share = rng.randint(4, 5)
+        self.settings = {"rate": rng.uniform(26, 32), "weights": {"customer": rng.randint(16, 20)}, "postgres": {"max_connections": rng.randrange(160, 220)}}
+
+    def breaks(self, stack: Stack) -> None:
+        """Deploys it."""
+        stack.deploy("own_session", share=self.share)
+
+    def fixes(self, stack: Stack) -> None:
+        """Back to the pool: the restart closes what was left open."""
+        stack.deploy()
+
+    def truth(self, stack: Stack) -> dict[str, Any]:
+        """The service, and the route that opens them."""
+        w = stack.words
+        return {
+            "route": next(r.path for r in stack.routes if r.name == "customer"), "object": w["database"], "statement_contains": None,
+            "service": [w["database"], w["service"]], "trigger": "deploy", "accept": ["unbounded-growth"], "rivals": ["server-connection-saturation", "memory-leak", "pool-exhaustion"],
+            "notes": f"one in {self.share} customers gets a session of its own at the first request, kept for ever; requests are not slower yet",
+            "fix": "read through the pool, or close the session when the request ends",
+        }  # fmt: skip
+
+    def signature(self, seen: Observed) -> list[Sign]:
+        """Sessions grow at constant traffic, and are idle."""
+
+        def idle(phase: Phase) -> float:
+            return sum(r["state"] == "idle" for r in phase.sessions().rows) / max(1, phase.sessions().samples)
+
+        return [more(seen, "sessions", grown, "more a minute", least=20, by=4), more(seen, "idle sessions", idle, "", least=20, by=1.5)]

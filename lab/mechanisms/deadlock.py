@@ -49,3 +49,43 @@ class OnMarket(Mechanism):
             return 60 * len(phase.log_matches("mariadb-error.log", r"deadlock detected, dumping")) / phase.seconds
 
         return [more(seen, "deadlocks", deadlocks, "a minute", least=6), more(seen, "failed requests", failed, "%", least=1)]
+
+
+class OnShop(Mechanism):
+    """Every line of a basket counts itself in a row of the tally, in the order of the basket."""
+
+    stack = "shop"
+    problem = "deadlock"
+    needs = ("database-log",)
+
+    def choose(self, rng: random.Random) -> None:
+        """How many rows there are, and the share of purchases."""
+        self.rows = rng.randint(4, 5)
+        self.settings = {"rate": rng.uniform(27, 31), "weights": {"checkout": rng.randint(38, 46)}, "delay_s": round(rng.uniform(0.0005, 0.0007), 5), "threads": 14, "pool": 14}
+
+    def breaks(self, stack: Stack) -> None:
+        """Deploys it."""
+        stack.deploy("tally", rows=self.rows)
+
+    def fixes(self, stack: Stack) -> None:
+        """Always in the order of the rows, at the end."""
+        stack.deploy("tally", rows=self.rows, ordered=True)
+
+    def truth(self, stack: Stack) -> dict[str, Any]:
+        """The table and the statement of both sides."""
+        w = stack.words
+        return {
+            "route": next(r.path for r in stack.routes if r.name == "checkout"), "object": w["counter"], "statement_contains": f"update {w['counter']} set value",
+            "service": [w["database"], w["service"]], "trigger": "deploy", "accept": ["row-lock-contention"], "rivals": ["deploy-regression", "pool-exhaustion", "table-lock"],
+            "notes": f"each line of a basket updates one of {self.rows} rows of {w['counter']}, in the order of the basket",
+            "fix": "update the rows always in the same order, at the end of the transaction",
+        }  # fmt: skip
+
+    def signature(self, seen: Observed) -> list[Sign]:
+        """Deadlocks that the server told of, and requests that failed."""
+
+        def deadlocks(phase: Phase) -> float:
+            found = [m for name in ("postgresql.log", "postgresql.csv", "postgresql.json") for m in phase.log_matches(name, "deadlock detected")]
+            return 60 * len(found) / phase.seconds
+
+        return [more(seen, "deadlocks", deadlocks, "a minute", least=6), more(seen, "failed requests", failed, "%", least=0.5)]

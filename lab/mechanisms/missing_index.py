@@ -50,3 +50,38 @@ class OnMarket(Mechanism):
             more(seen, "rows looked at in a call", lambda p: p.statement(history).examined, "rows", least=5000, by=20),
             slower(seen, "history", 3),
         ]
+
+
+class OnShop(Mechanism):
+    """A migration tidies indexes up; the lines of a purchase are no longer found by their purchase."""
+
+    stack = "shop"
+    problem = "missing-index"
+    needs = ("statements",)
+
+    def choose(self, rng: random.Random) -> None:
+        """How many lines there are, and how often a list of purchases is asked for."""
+        self.settings = {"counts": {"lines": rng.randrange(210_000, 260_000)}, "weights": {"purchases": rng.randint(10, 13)}}
+
+    def breaks(self, stack: Stack) -> None:
+        """The migration."""
+        stack.event("migration", service=stack.service, detail="0042 tidy up indexes")
+        stack.sql("DROP INDEX {line}_by_{purchase_id}")
+
+    def fixes(self, stack: Stack) -> None:
+        """Creates it again."""
+        stack.sql("CREATE INDEX {line}_by_{purchase_id} ON {line} ({purchase_id})")
+
+    def truth(self, stack: Stack) -> dict[str, Any]:
+        """The statement and the table."""
+        w = stack.words
+        return {
+            "route": next(r.path for r in stack.routes if r.name == "purchases"), "object": w["line"], "statement_contains": f"join {w['line']} l on l.{w['purchase_id']}",
+            "service": [w["database"], w["service"]], "trigger": "migration", "rivals": ["cpu-saturation", "bad-plan", "n-plus-one", "pool-exhaustion"],
+            "notes": f"the index of {w['line']} by {w['purchase_id']} was dropped by a migration; {self.settings['counts']['lines']} rows",
+            "fix": f"CREATE INDEX ON {w['line']} ({w['purchase_id']})",
+        }  # fmt: skip
+
+    def signature(self, seen: Observed) -> list[Sign]:
+        """Blocks that a call reads, and the route's tail."""
+        return [more(seen, "blocks of a call", lambda p: p.statement("from .select . from .* desc limit .* o join").blocks, "blocks", least=800, by=5), slower(seen, "purchases", 2.5)]

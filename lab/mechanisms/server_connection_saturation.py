@@ -60,3 +60,42 @@ class OnMarket(Mechanism):
             more(seen, "most connections of the limit", lambda p: p.sessions().most / self.limit, "", least=0.85, by=1.5),
             more(seen, "failed requests", failed, "%", least=1),
         ]
+
+
+class OnShop(OnMarket):
+    """The same on PostgreSQL: the pool replaces its connections and gets no new ones."""
+
+    stack = "shop"
+    needs = ("database-log",)
+
+    def choose(self, rng: random.Random) -> None:
+        """Connections at most, workers, and for how long the application keeps a connection."""
+        self.limit = rng.randint(36, 52)
+        self.lifetime, self.idle = round(rng.uniform(4, 7), 1), round(rng.uniform(2, 3.5), 1)
+        self.settings = {"postgres": {"max_connections": self.limit}, "pool_timeout_s": round(rng.uniform(1.4, 2.2), 1)}
+
+    def ready(self, stack: Stack) -> None:
+        """The application's pool opens connections on demand, from the beginning."""
+        stack.deploy("elastic_pool", quiet=True, lifetime_s=self.lifetime, idle_s=self.idle)
+
+    def breaks(self, stack: Stack) -> None:
+        """Starts as many workers as the server has connections."""
+        self.job = stack.job("sync", self.limit)
+
+    def fixes(self, stack: Stack) -> None:
+        """A few workers are enough."""
+        self.job.stop()
+        self.job = stack.job("sync", 4)
+
+    def signature(self, seen: Observed) -> list[Sign]:
+        """Refusals in the server's log, and requests that failed or waited."""
+
+        def refused(phase: Phase) -> float:
+            text = "remaining connection slots are reserved|too many clients already"
+            return 60 * sum(len(phase.log_matches(name, text)) for name in ("postgresql.log", "postgresql.csv", "postgresql.json")) / phase.seconds
+
+        return [
+            more(seen, "refused connections", refused, "a minute", least=20),
+            more(seen, "most connections of the limit", lambda p: p.sessions().most / self.limit, "", least=0.85, by=1.5),
+            more(seen, "failed requests", failed, "%", least=1),
+        ]

@@ -50,3 +50,50 @@ class OnMarket(Mechanism):
             return 10 * sum("metadata lock" in r["state"] for r in phase.sessions().rows) / max(1, phase.sessions().samples)
 
         return [more(seen, "waits for the table in 10 samples", waiting, "", least=3), slower(seen, "history", 3)]
+
+
+class OnShop(Mechanism):
+    """A migration waits for a report's transaction, and everybody else waits behind the migration."""
+
+    stack = "shop"
+    problem = "table-lock"
+    needs = ("sessions",)
+
+    def choose(self, rng: random.Random) -> None:
+        """How long the report's transactions are, and the steps of the migration."""
+        self.size, self.pause = rng.randrange(700, 1000), round(rng.uniform(0.7, 1.1), 2)
+        self.settings = {"threads": 16, "pool": 16, "weights": {"purchases": rng.randint(9, 12), "checkout": rng.randint(5, 8)}}
+
+    def ready(self, stack: Stack) -> None:
+        """The report runs from the beginning; the application's user owns the table."""
+        stack.sql("ALTER TABLE {purchase} OWNER TO {user}")
+        stack.job("cohorts", self.size)
+
+    def breaks(self, stack: Stack) -> None:
+        """Starts the migration."""
+        stack.event("migration", service=stack.service, detail="0051 more columns")
+        self.job = stack.job("migrate", 200, self.pause, 0)
+
+    def fixes(self, stack: Stack) -> None:
+        """The same with a limit for waiting."""
+        self.job.stop()
+        self.job = stack.job("migrate", 200, self.pause, 60)
+
+    def truth(self, stack: Stack) -> dict[str, Any]:
+        """The table, and who waits for it."""
+        w = stack.words
+        paths = {r.name: r.path for r in stack.routes}
+        return {
+            "route": [paths["purchases"], paths["checkout"]], "object": w["purchase"], "statement_contains": [f"alter table {w['purchase']}", w["purchase"]],
+            "service": [w["database"], w["service"]], "trigger": "migration", "rivals": ["row-lock-contention", "pool-exhaustion", "worker-exhaustion", "missing-index"],
+            "notes": f"ALTER TABLE {w['purchase']} waits for the transaction of the job `cohorts` ({self.size} customers in each), all others queue behind it",
+            "fix": "SET lock_timeout for migrations and try again",
+        }  # fmt: skip
+
+    def signature(self, seen: Observed) -> list[Sign]:
+        """Sessions that wait for the table, and the tail of a route that needs it."""
+
+        def waiting(phase: Any) -> float:
+            return 10 * phase.sessions().waits["Lock:relation"] / max(1, phase.sessions().samples)
+
+        return [more(seen, "waits for the table in 10 samples", waiting, "", least=3), slower(seen, "purchases", 3)]

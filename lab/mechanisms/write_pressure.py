@@ -51,3 +51,48 @@ class OnMarket(Mechanism):
             return phase.status()["Innodb_buffer_pool_pages_flushed"] / phase.seconds
 
         return [more(seen, "pages flushed", flushed, "a second", least=200, by=2), slower(seen, "place", 2)]
+
+
+class OnShop(Mechanism):
+    """A job changes lines all over the table; a tiny max_wal_size asks for a checkpoint every few seconds, and each writes whole pages again."""
+
+    stack = "shop"
+    problem = "write-pressure"
+    needs = ("db-objects",)
+    seconds = (20, 45, 30)
+
+    def choose(self, rng: random.Random) -> None:
+        """How much the job changes at once."""
+        self.wal_mb = rng.randint(32, 40)
+        self.batch, self.pause = rng.randrange(300, 420), round(rng.uniform(0.01, 0.02), 3)
+        self.settings = {
+            "postgres": {"max_wal_size": f"{self.wal_mb}MB", "min_wal_size": "32MB"}, "weights": {"checkout": rng.randint(14, 18)}, "counts": {"lines": rng.randrange(420_000, 520_000)},
+        }  # fmt: skip
+
+    def breaks(self, stack: Stack) -> None:
+        """Starts the job, without an event."""
+        self.job = stack.job("reprice", self.batch, self.pause)
+
+    def fixes(self, stack: Stack) -> None:
+        """Room for the log; the job goes on."""
+        stack.sql("ALTER SYSTEM SET max_wal_size = '4GB'")
+        stack.sql("SELECT pg_reload_conf()")
+
+    def truth(self, stack: Stack) -> dict[str, Any]:
+        """The server, and who writes."""
+        w = stack.words
+        return {
+            "route": next(r.path for r in stack.routes if r.name == "checkout"), "object": w["line"], "statement_contains": f"update {w['line']} set",
+            "service": [w["database"], w["service"]], "trigger": "job", "accept": ["disk-saturation"], "rivals": ["row-lock-contention", "missing-index", "noisy-neighbour", "bloat"],
+            "notes": f"max_wal_size is {self.wal_mb} MB; the job `reprice` changes {self.batch} rows at a time all over {w['line']}",
+            "fix": "max_wal_size = 4GB",
+        }  # fmt: skip
+
+    def signature(self, seen: Observed) -> list[Sign]:
+        """Checkpoints that were asked for, and the tail of the route that commits."""
+
+        def requested(phase: Phase) -> float:
+            rows = phase.rows("pg_stat_bgwriter.csv")
+            return 60 * (int(rows[-1]["checkpoints_req"]) - int(rows[0]["checkpoints_req"])) / phase.seconds if rows else 0.0
+
+        return [more(seen, "requested checkpoints", requested, "a minute", least=6), slower(seen, "checkout", 1.8, after=0.7)]

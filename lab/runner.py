@@ -128,6 +128,9 @@ class Recording:
         parts = {"evidence": self._cut(home / "evidence", begin, "fix", kept)}
         if self.planned.style == "baseline":
             parts["baseline"] = self._cut(home / "baseline", "healthy", "fault", kept)
+            if "events" in kept:
+                # What broke it fell between the two recordings; a list of events has no such gap.
+                self._cut(home / "evidence", "fault", "fix", ("events",))
         if self.planned.style == "both":
             parts["baseline"] = self._cut(home / "baseline", "healthy", "half", kept)
         parts["fixed"] = self._cut(home / "fixed", "fixed", "end", ("access-log",))

@@ -217,6 +217,7 @@ class _Distraction:
 
     def __init__(self, kind: str | None, style: str, rng: random.Random) -> None:
         self.kind, self.seconds, self.share = kind, rng.uniform(5, 9), rng.uniform(0.1, 0.25)
+        self.agent = rng.choice(("log-shipper", "backup-agent", "inventory-agent"))
         self.is_early = kind == "deploy" or (style != "baseline" and rng.random() < 0.5)
 
     def early(self, stack: Stack, done: list[dict[str, str]]) -> None:
@@ -237,5 +238,5 @@ class _Distraction:
             stack.job("export", round(self.seconds, 1))
         else:
             burn = "import sys,time\nend=time.time()+float(sys.argv[1])\nwhile time.time()<end:\n t=time.time()+0.02*float(sys.argv[2])\n while time.time()<t: pass\n time.sleep(0.02*(1-float(sys.argv[2])))"
-            stack.run.start("neighbour", [stack.run.python, "-c", burn, f"{self.seconds:.1f}", f"{self.share:.2f}"])
+            stack.run.start(self.agent, [stack.run.python, "-c", burn, f"{self.seconds:.1f}", f"{self.share:.2f}"])
         done.append({"kind": str(self.kind), "time": iso()})

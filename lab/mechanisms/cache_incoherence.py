@@ -18,6 +18,7 @@ class Incoherence(Mechanism):
     """Deletes for each write, the ratio of hits, the page's tail."""
 
     problem = "cache-incoherence"
+    seconds = (18, 38, 20)
     needs = ("cache",)
     page = write = ""
 

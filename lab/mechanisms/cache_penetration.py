@@ -20,6 +20,7 @@ class Penetration(Mechanism):
     """Misses, calls of a statement that finds nothing, the route's tail."""
 
     problem = "cache-penetration"
+    seconds = (18, 38, 20)
     needs = ("cache", "statements", "traces")
     victim = statement = ""
 

@@ -18,6 +18,7 @@ class Serialization(Mechanism):
     """The ratio of hits stays what it was; a read takes many times longer in the application."""
 
     problem = "cache-serialization"
+    seconds = (18, 36, 20)
     needs = ("traces", "metrics")
     page = ""
 

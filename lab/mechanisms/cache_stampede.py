@@ -20,7 +20,7 @@ class Stampede(Mechanism):
 
     problem = "cache-stampede"
     needs = ("cache", "traces", "metrics")
-    seconds = (24, 48, 30)
+    seconds = (20, 46, 24)
     #: What the statement that makes the list is known by.
     statement = ""
 

@@ -19,6 +19,7 @@ class OnMarket(Mechanism):
 
     stack = "market"
     problem = "deploy-regression"
+    seconds = (20, 38, 20)
     needs = ("events",)
 
     def choose(self, rng: random.Random) -> None:
@@ -54,6 +55,7 @@ class OnShop(Mechanism):
 
     stack = "shop"
     problem = "deploy-regression"
+    seconds = (20, 38, 20)
     needs = ("events",)
 
     def choose(self, rng: random.Random) -> None:

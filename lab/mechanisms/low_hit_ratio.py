@@ -18,6 +18,7 @@ class LowHitRatio(Mechanism):
     """The signs are the same: reads of the cache that find nothing, and what that costs the page."""
 
     problem = "low-hit-ratio"
+    seconds = (18, 38, 20)
     needs = ("cache", "traces", "metrics")
     page = ""
 

@@ -19,8 +19,8 @@ class Leak(Mechanism):
 
     problem = "memory-leak"
     needs = ("metrics", "runtime", "host")
-    seconds = (25, 75, 30)
-    settle = 8
+    seconds = (20, 64, 22)
+    settle = 6
     parameters: dict[str, Any]
     good: ClassVar[str] = "base"
 
@@ -46,15 +46,15 @@ class OnMarket(Leak):
 
     def choose(self, rng: random.Random) -> None:
         """Which routes remember, and how often they are asked for."""
-        self.parameters = {"routes": ["portfolio", "history", "statement", "watchlist"]}
-        self.settings = {"rate": rng.uniform(31, 38), "weights": {"portfolio": rng.randint(16, 21), "statement": rng.randint(9, 12)}, "workers": 2}
+        self.parameters = {"routes": ["portfolio", "history", "statement", "watchlist", "page"]}
+        self.settings = {"rate": rng.uniform(31, 38), "weights": {"portfolio": rng.randint(16, 21), "statement": rng.randint(9, 12)}, "sampling": round(rng.uniform(0.09, 0.12), 3)}
 
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The service."""
         return {
             "route": None, "object": None, "statement_contains": None, "service": stack.service, "trigger": "deploy", "accept": ["unbounded-growth"],
             "rivals": ["traffic-surge", "runtime-pause", "low-hit-ratio"],
-            "notes": "answers of four routes are kept by the id of the request that was given; no request has one that comes again, and nothing is forgotten",
+            "notes": "answers of five routes are kept by the id of the request that was given; no request has one that comes again, and nothing is forgotten",
             "fix": "bound what is remembered by number and age",
         }  # fmt: skip
 
@@ -67,7 +67,7 @@ class OnShop(Leak):
     def choose(self, rng: random.Random) -> None:
         """How often the remembered lists are asked for."""
         self.parameters = {"routes": ["purchases", "catalogue", "search"]}
-        self.settings = {"rate": rng.uniform(32, 39), "weights": {"purchases": rng.randint(24, 30), "catalogue": rng.randint(20, 25)}}
+        self.settings = {"rate": rng.uniform(32, 39), "weights": {"purchases": rng.randint(24, 30), "catalogue": rng.randint(20, 25)}, "sampling": round(rng.uniform(0.09, 0.12), 3)}
 
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The service."""

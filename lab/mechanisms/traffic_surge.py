@@ -19,7 +19,7 @@ class Surge(Mechanism):
     """What a request costs stays as it was; its waiting follows the load."""
 
     problem = "traffic-surge"
-    seconds = (30, 55, 30)
+    seconds = (22, 42, 22)
     victim = ""
     stream: Component
 

@@ -19,8 +19,8 @@ class Growth(Mechanism):
 
     problem = "unbounded-growth"
     needs = ("metrics", "runtime", "host")
-    seconds = (25, 75, 30)
-    settle = 8
+    seconds = (20, 64, 22)
+    settle = 6
     what = ""
     least = 60.0
 
@@ -43,7 +43,7 @@ class OnMarket(Growth):
     def choose(self, rng: random.Random) -> None:
         """Which routes leave a trail."""
         self.routes = rng.sample(["portfolio", "history", "watchlist", "statement"], 2)
-        self.settings = {"rate": rng.uniform(24, 33)}
+        self.settings = {"rate": rng.uniform(24, 33), "sampling": round(rng.uniform(0.09, 0.13), 3)}
 
     def growing(self, phase: Phase) -> float:
         """Open file descriptors, as the processes tell."""
@@ -75,7 +75,7 @@ class OnShop(Growth):
     def choose(self, rng: random.Random) -> None:
         """Which routes have visitors who are told."""
         self.routes = rng.sample(["customer", "catalogue", "search", "purchases"], 2)
-        self.settings = {"rate": rng.uniform(23, 30)}
+        self.settings = {"rate": rng.uniform(23, 30), "sampling": round(rng.uniform(0.09, 0.13), 3)}
 
     def growing(self, phase: Phase) -> float:
         """Threads, as the processes tell."""

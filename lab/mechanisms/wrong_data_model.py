@@ -22,6 +22,7 @@ class OnMarket(Mechanism):
 
     stack = "market"
     problem = "wrong-data-model"
+    seconds = (18, 36, 20)
     needs = ("statements", "traces")
 
     def choose(self, rng: random.Random) -> None:
@@ -60,6 +61,7 @@ class OnShop(Mechanism):
 
     stack = "shop"
     problem = "wrong-data-model"
+    seconds = (18, 36, 20)
     needs = ("cache",)
 
     def choose(self, rng: random.Random) -> None:

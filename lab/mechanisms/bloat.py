@@ -24,11 +24,11 @@ class OnMarket(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """How many ticks come, and how many are kept."""
-        self.batch, self.pause, self.kept = rng.randrange(70, 100), round(rng.uniform(0.04, 0.06), 3), rng.randrange(300, 600)
+        self.batch, self.pause, self.kept = rng.randrange(130, 170), round(rng.uniform(0.04, 0.06), 3), rng.randrange(300, 600)
 
     def ready(self, stack: Stack) -> None:
         """Ticks come from the beginning, and the watchlist shows them."""
-        stack.sql("CREATE TABLE {item}_ticks (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, {item_id} INT UNSIGNED NOT NULL, {price} DECIMAL(12,2) NOT NULL)")
+        stack.sql("CREATE TABLE {item}_ticks (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, {item_id} INT UNSIGNED NOT NULL, {price} DECIMAL(12,2) NOT NULL, KEY by_{item} ({item_id}, {price}))")
         stack.deploy("pulse", quiet=True)
         stack.job("ticker", self.batch, self.pause, self.kept)
 
@@ -78,7 +78,7 @@ class OnShop(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """How many ticks come, and how many are kept."""
-        self.batch, self.pause, self.kept = rng.randrange(70, 100), round(rng.uniform(0.04, 0.06), 3), rng.randrange(300, 600)
+        self.batch, self.pause, self.kept = rng.randrange(130, 170), round(rng.uniform(0.04, 0.06), 3), rng.randrange(300, 600)
         self.settings = {"postgres": {"autovacuum_naptime": "1s"}}
 
     def ready(self, stack: Stack) -> None:

@@ -20,9 +20,9 @@ class OnMarket(Mechanism):
     problem = "deadlock"
 
     def choose(self, rng: random.Random) -> None:
-        """How many desks there are, and the share of orders."""
-        self.parameters = {"desks": rng.randint(3, 4), "fee": round(rng.uniform(0.4, 2.5), 2)}
-        self.settings = {"weights": {"place": rng.randint(30, 36)}, "partner": {"ms": round(rng.uniform(20, 26), 1)}}
+        """The fee, the share of orders, and how long the partner takes."""
+        self.parameters = {"desks": 3, "fee": round(rng.uniform(0.4, 2.5), 2)}
+        self.settings = {"rate": rng.uniform(27, 31), "weights": {"place": rng.randint(38, 44)}, "partner": {"ms": round(rng.uniform(28, 34), 1)}}
 
     def breaks(self, stack: Stack) -> None:
         """Deploys it."""
@@ -60,7 +60,7 @@ class OnShop(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """How many rows there are, and the share of purchases."""
-        self.rows = rng.randint(4, 5)
+        self.rows = rng.randint(7, 9)
         self.settings = {"rate": rng.uniform(27, 31), "weights": {"checkout": rng.randint(38, 46)}, "delay_s": round(rng.uniform(0.0005, 0.0007), 5), "threads": 14, "pool": 14}
 
     def breaks(self, stack: Stack) -> None:

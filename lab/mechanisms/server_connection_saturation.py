@@ -23,6 +23,7 @@ class OnMarket(Mechanism):
         """Connections at most, workers, and for how long the application keeps a connection."""
         self.limit = rng.randint(36, 52)
         self.lifetime = round(rng.uniform(3, 6), 1)
+        self.workers = self.limit - 4
         self.settings = {"mariadb": {"max-connections": self.limit}}
 
     def ready(self, stack: Stack) -> None:
@@ -30,8 +31,8 @@ class OnMarket(Mechanism):
         stack.deploy("elastic_pool", quiet=True, lifetime_s=self.lifetime)
 
     def breaks(self, stack: Stack) -> None:
-        """Starts as many workers as the server has connections."""
-        self.job = stack.job("sync", self.limit - 4)
+        """Starts the workers: two connections are left beside those of administrators."""
+        self.job = stack.job("sync", self.workers)
 
     def fixes(self, stack: Stack) -> None:
         """A few workers, and a limit with room."""
@@ -45,7 +46,7 @@ class OnMarket(Mechanism):
         return {
             "route": [r.path for r in stack.routes], "object": w["database"], "statement_contains": None,
             "service": [w["database"], w["service"]], "trigger": "job", "accept": [], "rivals": ["connection-leak", "pool-exhaustion", "connection-limit", "deploy-regression"],
-            "notes": f"max_connections is {self.limit}; the job `sync` holds {self.limit - 4} of them; the application is refused where it needs one more",
+            "notes": f"max_connections is {self.limit}; the job `sync` holds {self.workers} of them; the application is refused where it needs one more",
             "fix": "fewer workers in the job, a pooler or a larger max_connections",
         }  # fmt: skip
 
@@ -67,20 +68,22 @@ class OnShop(OnMarket):
 
     stack = "shop"
     needs = ("database-log",)
+    settle = 10
 
     def choose(self, rng: random.Random) -> None:
         """Connections at most, workers, and for how long the application keeps a connection."""
         self.limit = rng.randint(36, 52)
         self.lifetime, self.idle = round(rng.uniform(4, 7), 1), round(rng.uniform(2, 3.5), 1)
-        self.settings = {"postgres": {"max_connections": self.limit}, "pool_timeout_s": round(rng.uniform(1.4, 2.2), 1)}
+        self.workers = self.limit - 7
+        self.settings = {"postgres": {"max_connections": self.limit}, "pool_timeout_s": round(rng.uniform(1.0, 1.4), 2), "threads": 32}
 
     def ready(self, stack: Stack) -> None:
         """The application's pool opens connections on demand, from the beginning."""
         stack.deploy("elastic_pool", quiet=True, lifetime_s=self.lifetime, idle_s=self.idle)
 
     def breaks(self, stack: Stack) -> None:
-        """Starts as many workers as the server has connections."""
-        self.job = stack.job("sync", self.limit)
+        """Starts so many workers that one connection is left: three are reserved, three are the administrators'."""
+        self.job = stack.job("sync", self.workers)
 
     def fixes(self, stack: Stack) -> None:
         """A few workers are enough."""

@@ -11,6 +11,7 @@ import aiomysql
 def apply(app: Any, parameters: dict[str, Any]) -> None:
     """`lifetime_s`: of a connection."""
     born: dict[int, float] = {}
+    give_back = app.db.release
 
     async def start() -> None:
         s = app.settings
@@ -25,6 +26,6 @@ def apply(app: Any, parameters: dict[str, Any]) -> None:
         if now - born.setdefault(connection.thread_id(), now) > parameters["lifetime_s"]:
             del born[connection.thread_id()]
             connection.close()
-        app.db.pool.release(connection)
+        give_back(connection)
 
     app.db.start, app.db.release = start, release

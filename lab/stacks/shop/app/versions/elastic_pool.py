@@ -15,7 +15,7 @@ def apply(app: Any, parameters: dict[str, Any]) -> None:
         s = app.settings
         app.db.pool = ConnectionPool(
             app.db.where(), min_size=1, max_size=s.POOL, timeout=s.POOL_TIMEOUT_S, max_lifetime=parameters["lifetime_s"], max_idle=parameters["idle_s"],
-            kwargs={"row_factory": dict_row, "autocommit": True}, open=False,
+            kwargs={"row_factory": dict_row, "autocommit": True}, reconnect_timeout=6.0, open=False,
         )  # fmt: skip
         app.db.pool.open(wait=True, timeout=15)
         app.metrics.watch_pool(app.db.told)

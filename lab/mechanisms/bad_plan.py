@@ -49,7 +49,7 @@ class OnMarket(Mechanism):
         statement = f"from `{self.table}` .* join "
         return [
             more(seen, "rows looked at in a call", lambda p: p.statement(statement).examined, "rows", least=5000, by=20),
-            slower(seen, "portfolio", 2),
+            slower(seen, "portfolio", 2, q="p50"),
         ]
 
 
@@ -98,4 +98,4 @@ class OnShop(Mechanism):
 
     def signature(self, seen: Observed) -> list[Sign]:
         """Blocks that a call reads or its time, and the route's tail."""
-        return [more(seen, "the statement", lambda p: p.statement("where o.placed_at >=").mean_ms, "ms", least=10, by=3), slower(seen, "report", 2.5)]
+        return [more(seen, "the statement", lambda p: p.statement("where o.placed_at >=").mean_ms, "ms", least=10, by=3), slower(seen, "report", 2.5, q="p50")]

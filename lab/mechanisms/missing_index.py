@@ -48,7 +48,7 @@ class OnMarket(Mechanism):
         history = rf"from `{self.table}` where `\w+` = \? and .* desc limit"
         return [
             more(seen, "rows looked at in a call", lambda p: p.statement(history).examined, "rows", least=5000, by=20),
-            slower(seen, "history", 3),
+            slower(seen, "history", 3, q="p50"),
         ]
 
 
@@ -84,4 +84,4 @@ class OnShop(Mechanism):
 
     def signature(self, seen: Observed) -> list[Sign]:
         """Blocks that a call reads, and the route's tail."""
-        return [more(seen, "blocks of a call", lambda p: p.statement("from .select . from .* desc limit .* o join").blocks, "blocks", least=800, by=5), slower(seen, "purchases", 2.5)]
+        return [more(seen, "blocks of a call", lambda p: p.statement("from .select . from .* desc limit .* o join").blocks, "blocks", least=800, by=5), slower(seen, "purchases", 2.5, q="p50")]

@@ -24,7 +24,7 @@ class Healthy(Mechanism):
 
     problem = "healthy"
     kind = "trap"
-    seconds = (20, 34, 12)
+    seconds = (16, 28, 6)
     settle = 2
     rivals: ClassVar[tuple[str, ...]] = ()
     what: ClassVar[str] = ""

@@ -19,6 +19,7 @@ class _Busy(Mechanism):
     problem = "row-lock-contention"
     kind = "pair"
     needs = ("sessions", "database-log")
+    seconds = (18, 38, 22)
     route: str
     #: Of the release.
     parameters: dict[str, Any]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class _DailyShape(Healthy):
     """A second stream of requests over the same routes, that rises and falls."""
 
-    seconds = (20, 40, 12)
+    seconds = (16, 38, 6)
     rivals = ("traffic-surge", "tail-under-concurrency", "deploy-regression")
     what = "The load swells by about half within half the recording, and falls again; the stack has room for it."
 

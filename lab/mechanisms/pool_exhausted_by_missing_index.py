@@ -19,7 +19,7 @@ class _Exhausted(Mechanism):
     problem = "missing-index"
     kind = "pair"
     needs = ("statements", "database-log", "plans")
-    seconds = (20, 45, 30)
+    seconds = (18, 40, 24)
     #: A route that does not use the index, and yet becomes slow.
     beside: str
     route: str

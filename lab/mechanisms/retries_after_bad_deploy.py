@@ -19,6 +19,7 @@ class _BadDeploy(Mechanism):
     problem = "deploy-regression"
     kind = "pair"
     needs = ("events",)
+    seconds = (18, 36, 20)
     route: str
 
     def fixes(self, stack: Stack) -> None:

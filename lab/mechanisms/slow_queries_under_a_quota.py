@@ -21,7 +21,7 @@ class _Quota(Mechanism):
     problem = "cpu-throttling"
     kind = "pair"
     needs = ("host",)
-    seconds = (20, 45, 30)
+    seconds = (18, 40, 24)
     #: The component of the database.
     database: str
     #: A route whose time is the database's.

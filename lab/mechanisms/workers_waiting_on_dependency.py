@@ -19,7 +19,7 @@ class _Waiting(Mechanism):
     problem = "cascading-delay"
     kind = "pair"
     needs = ("traces",)
-    seconds = (20, 45, 30)
+    seconds = (18, 40, 24)
     settle = 8
     routes: tuple[str, ...]
     #: A route that does not ask the partner.

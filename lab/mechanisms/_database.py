@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 
 
 def slower(seen: Observed, route: str, by: float, *, q: str = "p95", after: float = 0.5) -> Sign:
-    """A route's quantile (``p50``, ``p95``, ``p99``; ms): at least `by` times under the fault, and after the fix less than `after` of that."""
+    """A route's quantile (``p50``, ``p95``, ``p99``; ms) under the fault, against the other parts.
+
+    At least `by` times the quieter one (a harmless deploy may have been in the other), half as much again as the healthy one, and
+    after the fix at most `after` of what it was.
+    """
     healthy, fault, fixed = (getattr(phase.route(route), q) for phase in (seen.healthy, seen.fault, seen.fixed))
-    ok = fault >= by * healthy > 0 and fixed <= after * fault
-    return Sign(f"{q} of {route}", healthy, fault, fixed, "ms", f"≥ {by:g} × healthy, and ≤ {after:g} of it when fixed", ok)
+    ok = fault >= by * min(healthy, fixed) > 0 and fault >= 1.5 * healthy and fixed <= after * fault
+    return Sign(f"{q} of {route}", healthy, fault, fixed, "ms", f"≥ {by:g} × the quieter part and 1.5 × healthy, ≤ {after:g} of it when fixed", ok)
 
 
 def more(seen: Observed, what: str, reading: Callable[[Phase], float], unit: str, *, least: float, by: float = 3.0) -> Sign:

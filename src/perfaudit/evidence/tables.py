@@ -103,6 +103,7 @@ _ALL = (
         "trace_id string: trace identifier, lower-case hex where it is hex",
         "span_id string: span identifier",
         "parent_span_id string: parent's identifier; null for a root",
+        "follows bool: true where the parent does not wait for it (Jaeger's FOLLOWS_FROM); null elsewhere",
         "time time: start",
         "duration_us int µs: end minus start",
         "service symbol: service.name",

@@ -76,7 +76,8 @@ class OnMarket(_Door):
         self.settings["rate"] = rng.uniform(22, 28)
         self.path, self.wait = rng.choice(("updates", "news", "changes")), round(rng.uniform(5.2, 7.8), 1)
         self.connections = rng.randint(56, 72)
-        self.settings |= {"nginx": {"connections": self.connections}, "limit": 120}
+        self.growth = rng.uniform(1.15, 1.3)
+        self.settings |= {"nginx": {"connections": self.connections, "server": "keepalive_timeout 0;"}, "limit": 120}
 
     def ready(self, stack: Stack) -> None:
         """What holds in the healthy part too."""
@@ -85,7 +86,7 @@ class OnMarket(_Door):
     def breaks(self, stack: Stack) -> None:
         """The fault."""
         # A request keeps two connections: one to the client, one to the application.
-        self.rate = self.connections / 2 / self.wait
+        self.rate = self.growth * self.connections / 2 / self.wait
         self.news = f"/{stack.words['account_path']}/{{id}}/{self.path}"
         someone = f"${{int(2, {stack.counts['accounts']})}}"  # type: ignore[attr-defined]
         stack.load.start(stack.url, [Route("news", "GET", self.news, 1, f"`{self.news.replace('{id}', someone)}?wait={self.wait}`")], self.rate, 400)

@@ -52,12 +52,13 @@ class OnMarket(_Volume):
 
     stack = "market"
     server = "mariadb"
+    settle = 15
     route = "history"
 
     def choose(self, rng: random.Random) -> None:
         """Constants of this seed."""
-        self.settings |= {"mariadb": {"innodb-buffer-pool-size": "32M"}, "scale": 1.25}
-        self.limits = {"read_iops": rng.randint(520, 680)}
+        self.settings |= {"mariadb": {"innodb-buffer-pool-size": "56M"}}
+        self.limits = {"read_iops": rng.randint(680, 850)}
         self.workers = rng.randint(3, 5)
 
     def breaks(self, stack: Stack) -> None:

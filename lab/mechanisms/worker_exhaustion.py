@@ -27,7 +27,7 @@ class _Polls(Mechanism):
         self.settings["rate"] = rng.uniform(24, 30)
         self.path = rng.choice(("updates", "news", "changes"))
         self.wait = round(rng.uniform(4.3, 6.8), 1)
-        self.load = rng.uniform(0.96, 1.02)
+        self.load = rng.uniform(1.0, 1.06)
 
     def ready(self, stack: Stack) -> None:
         """What holds in the healthy part too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lab.observed.clients import quantile
@@ -11,14 +12,14 @@ if TYPE_CHECKING:
     from lab.observed import Phase
 
 
-def calls_ms(phase: Phase, service: str, q: float = 0.5, name: str | None = None) -> float:
-    """A quantile (ms) of the calls from a service to others over HTTP, as the caller saw them."""
-    return quantile(sorted(s.ms for s in http_calls(phase, service, name)), q)
+def calls_ms(phase: Phase, service: str, q: float = 0.5, url: str = "") -> float:
+    """A quantile (ms) of the calls from a service to others over HTTP, as the caller saw them; `url`: only those whose address matches."""
+    return quantile(sorted(s.ms for s in http_calls(phase, service) if re.search(url, str(s.attributes.get("http.url") or s.attributes.get("url.full")))), q)
 
 
-def http_calls(phase: Phase, service: str, name: str | None = None) -> list[Span]:
+def http_calls(phase: Phase, service: str) -> list[Span]:
     """Client spans of a service that went over HTTP."""
-    return [s for s in phase.spans(service, name, "client") if "http.method" in s.attributes or "http.request.method" in s.attributes]
+    return [s for s in phase.spans(service, kind="client") if "http.method" in s.attributes or "http.request.method" in s.attributes]
 
 
 def calls_each(phase: Phase, service: str, handled: str | None = None) -> float:

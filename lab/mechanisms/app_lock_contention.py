@@ -20,7 +20,7 @@ class _Lock(Mechanism):
 
     problem = "app-lock-contention"
     needs = ("access-log", "traces")
-    seconds = (30, 60, 40)
+    seconds = (24, 48, 28)
     victims: ClassVar[tuple[str, ...]] = ()
 
     def choose(self, rng: random.Random) -> None:

@@ -25,7 +25,7 @@ class _NoPool(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """How far the database is."""
-        self.settings = {"delay_s": round(rng.uniform(0.0011, 0.0019), 5)}
+        self.settings = {"delay_s": round(rng.uniform(0.0021, 0.0029), 5)}
         self.timeout_s = rng.randint(4, 9)
 
     def breaks(self, stack: Stack) -> None:

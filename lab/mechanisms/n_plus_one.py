@@ -55,7 +55,7 @@ class OnMarket(_OneByOne):
 
     def choose(self, rng: random.Random) -> None:
         """How many holdings there are."""
-        self.settings = {"counts": {"holdings": rng.randrange(88_000, 124_000)}, "weights": {"portfolio": rng.randint(13, 18)}}
+        self.settings = {"counts": {"holdings": rng.randrange(88_000, 124_000)}, "weights": {"portfolio": rng.randint(13, 18)}, "sampling": round(rng.uniform(0.07, 0.1), 3)}
 
     def breaks(self, stack: Stack) -> None:
         """Deploys the version without the join."""
@@ -79,7 +79,7 @@ class OnShop(_OneByOne):
 
     def choose(self, rng: random.Random) -> None:
         """How many purchases a customer has."""
-        self.settings = {"counts": {"customers": rng.randrange(5200, 7400)}, "weights": {"purchases": rng.randint(12, 17)}}
+        self.settings = {"counts": {"customers": rng.randrange(5200, 7400)}, "weights": {"purchases": rng.randint(12, 17)}, "sampling": round(rng.uniform(0.08, 0.11), 3)}
 
     def breaks(self, stack: Stack) -> None:
         """Deploys the version that asks one by one."""

@@ -19,13 +19,13 @@ class OnMarket(Mechanism):
 
     stack = "market"
     problem = "pool-exhaustion"
-    seconds = (25, 75, 25)
+    seconds = (22, 70, 22)
     needs = ("access-log", "metrics", "traces")
 
     def choose(self, rng: random.Random) -> None:
         """The pool, how long is waited for a connection, and how often a history is asked for."""
         pool = rng.randint(9, 12)
-        self.settings = {"pool": pool, "pool_timeout_s": round(rng.uniform(2.6, 4.4), 1), "rate": rng.uniform(18, 23), "weights": {"history": round(pool * rng.uniform(0.36, 0.46), 1)}}
+        self.settings = {"pool": pool, "pool_timeout_s": round(rng.uniform(2.6, 4.4), 1), "rate": rng.uniform(18, 23), "weights": {"history": round(pool * rng.uniform(0.85, 1.0), 1)}}
         self.size = rng.randint(24, 28)
 
     def breaks(self, stack: Stack) -> None:
@@ -64,7 +64,7 @@ class OnShop(Mechanism):
 
     stack = "shop"
     problem = "pool-exhaustion"
-    seconds = (30, 60, 30)
+    seconds = (22, 44, 25)
     needs = ("access-log", "metrics", "traces")
 
     def choose(self, rng: random.Random) -> None:

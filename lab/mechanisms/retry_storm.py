@@ -16,21 +16,23 @@ if TYPE_CHECKING:
 
 
 class _Storm(Mechanism):
-    """A release gives up on a call a little after its median, and tries again several times without waiting."""
+    """A release gives up on a call a little after its median, and tries again several times without waiting; the partner takes few at a time and lets few wait."""
 
     problem = "retry-storm"
-    seconds = (25, 50, 35)
+    seconds = (22, 44, 28)
     settle = 7
     needs = ("access-log", "traces")
     route: ClassVar[str] = ""
     victims: ClassVar[tuple[str, ...]] = ()
     places: ClassVar[str] = ""
+    #: Range of the time limit as a multiple of the partner's median.
+    patient: ClassVar[tuple[float, float]] = (1.0, 1.0)
 
     def choose(self, rng: random.Random) -> None:
         """How impatient the calls are."""
-        self.retries, self.patience = rng.randint(4, 6), rng.uniform(1.05, 1.2)
-        self.few = rng.randint(2, 3)
-        self.settings = {"rate": rng.uniform(22, 28)}
+        self.retries, self.patience = rng.randint(5, 6), rng.uniform(*self.patient)
+        self.few = 2
+        self.settings = {"rate": rng.uniform(22, 28), "sampling": round(rng.uniform(0.16, 0.19), 3)}
 
     def breaks(self, stack: Stack) -> None:
         """Deploys the impatience."""
@@ -47,7 +49,7 @@ class _Storm(Mechanism):
         return {
             "route": paths(stack, *self.victims), "object": None, "statement_contains": None, "service": [w["service"], w["partner"]], "trigger": "deploy", "accept": [],
             "rivals": ["cascading-delay", "traffic-surge", "deploy-regression", "worker-exhaustion", "synchronous-dependency"],
-            "notes": f"a release gives up on a call of the partner after {self.timeout_s * 1000:.0f} ms (its exchange takes {self.settings['partner']['ms']} ms) and tries again at once, up to "
+            "notes": f"a release gives up on a call of the partner after {self.timeout_s * 1000:.0f} ms (the partner takes {self.settings['partner']['ms']} ms) and tries again at once, up to "
             f"{self.retries} times; the partner serves {self.few} at a time and finishes what nobody waits for any more",
             "fix": "a time limit above the partner's tail, few retries with growing random pauses, a budget for them",
         }  # fmt: skip
@@ -61,7 +63,7 @@ class _Storm(Mechanism):
             return 100 * told.errors / max(1, told.count)
 
         return [
-            more(seen, "calls of a request that makes any", lambda p: calls_each(p, who), "", least=2.5, by=1.6),
+            more(seen, "calls of a request that makes any", lambda p: calls_each(p, who), "", least=2.2, by=1.6),
             Sign(f"failed {self.route}", *(share(p) for p in (seen.healthy, seen.fault, seen.fixed)), "%", "fixed ≤ 2", share(seen.fixed) <= 2),
             slower(seen, self.route, 2, after=0.7),
         ]
@@ -73,12 +75,13 @@ class OnMarket(_Storm):
     stack = "market"
     route = "place"
     victims = ("place", "watchlist")
+    patient = (1.6, 1.75)
 
     def choose(self, rng: random.Random) -> None:
         """Desks that are a third busy with what is asked once, and that let only some wait."""
         super().choose(rng)
-        ms = round(1000 * self.few * rng.uniform(0.28, 0.34) / (self.settings["rate"] * 0.42), 1)
-        self.settings["partner"] = {"ms": ms, "desks": self.few, "queue": rng.randint(25, 40)}
+        ms = round(1000 * self.few * rng.uniform(0.30, 0.36) / (self.settings["rate"] * 0.42), 1)
+        self.settings["partner"] = {"ms": ms, "desks": self.few, "queue": rng.randint(3, 4)}
 
 
 class OnShop(_Storm):
@@ -87,10 +90,11 @@ class OnShop(_Storm):
     stack = "shop"
     route = "checkout"
     victims = ("checkout",)
+    patient = (1.06, 1.16)
 
     def choose(self, rng: random.Random) -> None:
         """Lines that are a third busy with what is charged once, and that let only some wait."""
         super().choose(rng)
         weight = rng.randint(17, 22)
-        ms = round(1000 * self.few * rng.uniform(0.28, 0.34) / (self.settings["rate"] * weight / (90 + weight)), 1)
-        self.settings |= {"weights": {"checkout": weight}, "partner": {"ms": ms, "lines": self.few, "queue": rng.randint(25, 40)}}
+        ms = round(1000 * self.few * rng.uniform(0.34, 0.40) / (self.settings["rate"] * weight / (90 + weight)), 1)
+        self.settings |= {"weights": {"checkout": weight}, "partner": {"ms": ms, "lines": self.few, "queue": rng.randint(3, 4)}}

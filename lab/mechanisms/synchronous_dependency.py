@@ -23,6 +23,8 @@ class _Audit(Mechanism):
     victims: ClassVar[tuple[str, ...]] = ()
     #: The victims' server spans by a regular expression, and how much longer an entry takes than the partner's usual time.
     handled: ClassVar[str] = ""
+    #: The partner's calls that take as long as an entry, by their address.
+    same: ClassVar[str] = ""
     factor: ClassVar[float] = 1.0
     beside: ClassVar[int] = 0
 
@@ -50,7 +52,7 @@ class _Audit(Mechanism):
         calls = [calls_each(p, service, self.handled) for p in (seen.healthy, seen.fault, seen.fixed)]
         return [
             Sign("calls of the partner for each of these requests", *calls, "", "≥ 0.8, healthy ≤ 0.1", calls[1] >= 0.8 and calls[0] <= 0.1),
-            steady("p50 of a call of the partner", "ms", [calls_ms(p, service) for p in (seen.healthy, seen.fault, seen.fixed)], 2.0),
+            steady("p50 of a call of the partner", "ms", [calls_ms(p, service, url=self.same) for p in (seen.healthy, seen.fault, seen.fixed)], 1.6),
             *(slower(seen, route, 2.5, after=0.6) for route in self.victims),
         ]
 
@@ -61,6 +63,7 @@ class OnMarket(_Audit):
     stack = "market"
     victims = ("portfolio", "history")
     handled = r"/\{id\}/(portfolio|inventory|collection|orders|tenders|bids)$"
+    same = "/confirm$"
     factor = 1.6
     beside = 1
 

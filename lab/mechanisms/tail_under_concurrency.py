@@ -20,7 +20,7 @@ class _Bursts(Mechanism):
     """The clients begin to ask at the same moments. The partner serves few requests at a time, which is enough for a steady stream."""
 
     problem = "tail-under-concurrency"
-    seconds = (30, 60, 30)
+    seconds = (24, 48, 25)
     settle = 8
     #: The route that needs the partner, what the partner calls its places, and the weight of the route in the mix.
     route: ClassVar[str] = ""

@@ -103,6 +103,8 @@ class Load:
     def __init__(self, run: Run, seed: int) -> None:
         self.run, self.seed = run, seed
         self.streams: list[tuple[Component, Path]] = []
+        #: The routes of the first stream, with the shares of this recording.
+        self.mix: list[Route] = []
 
     def start(self, base: str, routes: Sequence[Route], rate: float, seconds: float, *, fresh: bool = False, swell: float = 0, bursts: Bursts | None = None) -> Component:
         """Begins a stream: `rate` requests a second over the routes' mix for at most `seconds`; `fresh` opens a connection each.
@@ -110,6 +112,7 @@ class Load:
         With `swell` the rate rises from nothing to `rate` and falls again, each within so many seconds; with `bursts` it is `rate`
         in the bursts only.
         """
+        self.mix = self.mix or list(routes)
         name = f"load-{len(self.streams) + 1}"
         home = self.run.home(name)
         script, out = home / "script.js", home / "requests.csv"

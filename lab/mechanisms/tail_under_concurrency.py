@@ -37,8 +37,9 @@ class _Bursts(Mechanism):
         """The same requests come at other moments."""
         share = self.lasting_s / self.every_s
         self.high = stack.rate * (1 - self.between * (1 - share)) / share
-        stack.load.streams[0][0].stop()
-        stack.load.start(stack.url, stack.routes, self.high, 240, bursts=Bursts(self.every_s, self.lasting_s, self.between * stack.rate))
+        steady_stream, _ = stack.load.streams[0]
+        stack.load.start(stack.url, stack.load.mix, self.high, 240, bursts=Bursts(self.every_s, self.lasting_s, self.between * stack.rate))
+        steady_stream.stop()
 
     def fixes(self, stack: Stack) -> None:
         """The partner serves more at a time; the bursts go on."""

@@ -59,6 +59,7 @@ class OnShop(Mechanism):
     stack = "shop"
     problem = "bad-plan"
     needs = ("statements",)
+    settle = 7
 
     def choose(self, rng: random.Random) -> None:
         """The day of the report, and how often it is asked for."""
@@ -82,9 +83,11 @@ class OnShop(Mechanism):
         stack.sql("; ".join(steps))
 
     def fixes(self, stack: Stack) -> None:
-        """Makes the statistics, now and from now on."""
+        """Makes the statistics, now and from now on; sessions that settled on a generic plan must begin anew."""
         stack.sql("ANALYZE {purchase}")
         stack.sql("ALTER TABLE {purchase} RESET (autovacuum_enabled)")
+        assert stack.release
+        stack.restart(stack.release)
 
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The statement and the table."""
@@ -93,7 +96,7 @@ class OnShop(Mechanism):
             "route": next(r.path for r in stack.routes if r.name == "report"), "object": w["purchase"], "statement_contains": f"from {w['purchase']} o join {w['line']} l",
             "service": [w["database"], w["service"]], "trigger": "migration", "rivals": ["missing-index", "cpu-saturation", "bloat", "superlinear-algorithm"],
             "notes": f"{w['purchase']} has no statistics, so a third of it is expected where a few hundred rows come: hash joins over whole tables instead of indexes",
-            "fix": f"ANALYZE {w['purchase']}, and autovacuum on again",
+            "fix": f"ANALYZE {w['purchase']}, autovacuum on again, new sessions (prepared statements keep a generic plan)",
         }  # fmt: skip
 
     def signature(self, seen: Observed) -> list[Sign]:

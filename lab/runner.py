@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -118,6 +119,7 @@ class Recording:
         for source in self.sources:
             if not kinds or source.kind in kinds:
                 source.cut(self.marks[a][1][source.name], self.marks[b][1][source.name], folder)
+        _rename(folder, {str(self.run_folder): "/srv", sys.prefix: "/opt/venv"})
         return folder
 
     def _parts(self) -> dict[str, Path]:
@@ -200,6 +202,16 @@ def _begun(sources: list[Source]) -> Iterator[None]:
     finally:
         for source in reversed(begun):
             source.end()
+
+
+def _rename(folder: Path, paths: dict[str, str]) -> None:
+    """Paths in stack traces and configurations as they would be on a server: the names of our folders tell the case."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            told = file.read_bytes()
+            for ours, theirs in paths.items():
+                told = told.replace(ours.encode(), theirs.encode())
+            file.write_bytes(told)
 
 
 def _after(route: Any, measured: dict[str, Any]) -> dict[str, Any] | None:

@@ -67,7 +67,7 @@ class OnMarket(_Door):
     """Too few worker_connections for clients who keep a request open to wait for news."""
 
     stack = "market"
-    seconds = (25, 50, 30)
+    seconds = (20, 45, 25)
     settle = 10
     complaint = "worker_connections are not enough"
 

@@ -17,7 +17,7 @@ from lab.stacks.shop.app.versions import cpu_saturation as shop
 class _Costly(Mechanism):
     problem = "cpu-saturation"
     alone = True
-    seconds = (25, 45, 30)
+    seconds = (20, 42, 26)
     settle = 8
     needs = ("access-log", "host")
     route = ""

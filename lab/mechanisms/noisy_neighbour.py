@@ -25,7 +25,7 @@ while time.time() < until:
 class _Neighbour(Mechanism):
     problem = "noisy-neighbour"
     alone = True
-    seconds = (25, 45, 30)
+    seconds = (20, 42, 26)
     needs = ("access-log", "host")
     route = ""
 

@@ -17,7 +17,7 @@ from lab.stacks.shop.app.versions import single_threaded_section as shop
 class _OneCore(Mechanism):
     problem = "single-threaded-section"
     alone = True
-    seconds = (25, 45, 30)
+    seconds = (20, 42, 26)
     settle = 8
     needs = ("access-log", "host")
     route = ""

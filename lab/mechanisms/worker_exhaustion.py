@@ -14,7 +14,7 @@ from lab.stack import Stack
 
 class _Polls(Mechanism):
     problem = "worker-exhaustion"
-    seconds = (25, 60, 40)
+    seconds = (20, 50, 30)
     settle = 12
     #: A metric of the wait for a worker, in seconds.
     queue = ""

@@ -26,7 +26,7 @@ class Stampede(Mechanism):
 
     def signature(self, seen: Observed) -> list[Sign]:
         """How often the list was made for each time that it expired, and the tail of its route."""
-        return [more(seen, "times that the list was made, for each time it expired", self.made, "", least=3, by=1.8), slower(seen, "top", 2.5, q="p99")]
+        return [more(seen, "times that the list was made, for each time it expired", self.made, "", least=3, by=1.8), slower(seen, "top", 2.5)]
 
     def made(self, phase: Phase) -> float:
         """Calls of the statement in each span of one time to live."""
@@ -43,7 +43,7 @@ class OnMarket(Stampede):
 
     def choose(self, rng: random.Random) -> None:
         """How dear the list is, how long it is kept, how often it is wanted."""
-        self.parameters = {"orders": rng.randrange(140_000, 165_000), "ttl_s": rng.randint(5, 7)}
+        self.parameters = {"orders": rng.randrange(110_000, 130_000), "ttl_s": rng.randint(7, 9)}
         self.share = rng.randint(125, 150)
         self.settings = {"watch": True, "rate": rng.uniform(54, 60), "counts": {"trades": rng.randrange(180_000, 200_000)}}
 
@@ -82,7 +82,7 @@ class OnShop(Stampede):
 
     def choose(self, rng: random.Random) -> None:
         """How dear the list is, how long it is kept, how often it is wanted."""
-        self.parameters = {"lines": rng.randrange(230_000, 260_000), "ttl_s": rng.randint(5, 7)}
+        self.parameters = {"lines": rng.randrange(165_000, 195_000), "ttl_s": rng.randint(7, 9)}
         self.share = rng.randint(125, 150)
         self.settings = {"monitor": True, "rate": rng.uniform(54, 60), "pool": rng.randint(7, 9), "counts": {"lines": rng.randrange(270_000, 300_000)}}
 

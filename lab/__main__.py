@@ -13,6 +13,7 @@ import argparse
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 from lab import case, plan
 from lab.errors import LabError, NotRecordable, Refused
 from lab.mechanism import discover
+from lab.processes import claim
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,6 +56,8 @@ def main(argv: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     _clean(quiet=True)
+    if options.all and (options.lanes or 1) > 1 and not os.environ.get("LAB_WORKER"):
+        return _side_by_side(options.lanes, sys.argv[1:] if argv is None else argv)
     failed = 0
     try:
         for i, one in enumerate(planned, 1):
@@ -62,6 +66,17 @@ def main(argv: list[str] | None = None) -> int:
         print("lab: interrupted; everything was stopped", file=sys.stderr)
         return 130
     return 1 if failed else 0
+
+
+def _side_by_side(lanes: int, argv: list[str]) -> int:
+    """So many recorders at once; each takes the next case that nobody has taken."""
+    workers = [subprocess.Popen([sys.executable, "-m", "lab", *argv], env={**os.environ, "LAB_WORKER": str(n)}) for n in range(lanes)]
+    try:
+        return max(worker.wait() for worker in workers)
+    except KeyboardInterrupt:
+        for worker in workers:
+            worker.terminate()
+        return max(worker.wait() for worker in workers)
 
 
 def _planned(options: argparse.Namespace) -> list[plan.Planned]:
@@ -80,9 +95,15 @@ def _planned(options: argparse.Namespace) -> list[plan.Planned]:
 
 
 def _record(one: plan.Planned, options: argparse.Namespace, prefix: str) -> bool:
-    from lab.runner import record
-
     label = f"{prefix}{one.name} on {one.stack}, seed {one.seed}"
+    with claim("-".join(map(str, one.key().values()))) as free:
+        if options.of and not free:
+            print(f"{label}: another recorder has it", flush=True)
+            return True
+        return _take(one, options, label)
+
+
+def _take(one: plan.Planned, options: argparse.Namespace, label: str) -> bool:
     there = case.existing(one.key()) if options.of and not options.quick else None
     if there and not options.again:
         print(f"{label}: there already, {there.parent.name}/{there.name}", flush=True)
@@ -103,6 +124,8 @@ def _record(one: plan.Planned, options: argparse.Namespace, prefix: str) -> bool
 
     def tell(text: str) -> None:
         print(f"{label}: {time.monotonic() - began:5.1f} s  {text}", file=sys.stderr, flush=True)
+
+    from lab.runner import record
 
     try:
         target, _ = record(one, folder, tell, quick=options.quick, keep=options.keep, lanes=options.lanes)

@@ -274,6 +274,18 @@ def lock(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def claim(name: str) -> Iterator[bool]:
+    """Is this recording ours to make? False while another recorder on this machine makes it."""
+    with (_folder(HOME / "claims", None) / name).open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+@contextlib.contextmanager
 def lane(alone: bool = False, lanes: int | None = None) -> Iterator[None]:
     """Waits for a place to record: so many recordings at once share the machine (``LAB_LANES``, default 1), or one alone."""
     count = lanes or int(os.environ.get("LAB_LANES", "1"))

@@ -59,9 +59,12 @@ class OnShop(Mechanism):
     needs = ("database-log",)
 
     def choose(self, rng: random.Random) -> None:
-        """How many rows there are, and the share of purchases."""
-        self.rows = rng.randint(7, 9)
-        self.settings = {"rate": rng.uniform(27, 31), "weights": {"checkout": rng.randint(38, 46)}, "delay_s": round(rng.uniform(0.0005, 0.0007), 5), "threads": 14, "pool": 14}
+        """The share of purchases, the way to the database, and when it looks for deadlocks."""
+        self.rows = 4
+        self.settings = {
+            "rate": rng.uniform(27, 31), "weights": {"checkout": rng.randint(38, 46)}, "delay_s": round(rng.uniform(0.0005, 0.0007), 5), "threads": 14, "pool": 14,
+            "postgres": {"deadlock_timeout": f"{rng.randint(70, 95)}ms"},
+        }  # fmt: skip
 
     def breaks(self, stack: Stack) -> None:
         """Deploys it."""

@@ -19,7 +19,7 @@ class OnMarket(Mechanism):
 
     stack = "market"
     problem = "bloat"
-    seconds = (25, 75, 25)
+    seconds = (20, 60, 20)
     settle = 10
 
     def choose(self, rng: random.Random) -> None:
@@ -73,7 +73,7 @@ class OnShop(Mechanism):
     stack = "shop"
     problem = "bloat"
     needs = ("db-objects",)
-    seconds = (25, 75, 25)
+    seconds = (20, 60, 20)
     settle = 10
 
     def choose(self, rng: random.Random) -> None:

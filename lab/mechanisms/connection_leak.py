@@ -27,7 +27,7 @@ class OnMarket(Mechanism):
 
     stack = "market"
     problem = "connection-leak"
-    seconds = (25, 75, 25)
+    seconds = (20, 60, 20)
 
     def choose(self, rng: random.Random) -> None:
         """For whom, and how often statements are asked for."""
@@ -66,7 +66,7 @@ class OnShop(Mechanism):
 
     stack = "shop"
     problem = "connection-leak"
-    seconds = (25, 75, 25)
+    seconds = (20, 60, 20)
     needs = ("sessions",)
 
     def choose(self, rng: random.Random) -> None:

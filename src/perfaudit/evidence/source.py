@@ -197,6 +197,12 @@ class Source:
                 yield block.offset + position, line[:-1] if line.endswith(b"\r") else line
                 position = stop + 1
 
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The text in pieces of at most ``size`` bytes, cut anywhere: for formats whose lines have no bound."""
+        buffer = memoryview(bytearray(size))
+        while n := self._readinto(buffer):
+            yield bytes(buffer[:n])
+
     # ---------------------------------------------------------------- raw bytes
 
     def _read_raw(self, n: int, *, exact: bool = False) -> bytes:

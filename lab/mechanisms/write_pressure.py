@@ -22,9 +22,11 @@ class OnMarket(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """The size of the log, and how much the job changes at once."""
-        self.log_mb = rng.randint(4, 6)
-        self.batch, self.pause = rng.randrange(220, 340), round(rng.uniform(0.02, 0.04), 3)
-        self.settings = {"mariadb": {"innodb-log-file-size": f"{self.log_mb}M"}, "weights": {"place": rng.randint(14, 18)}}
+        self.log_mb = rng.randint(4, 5)
+        self.batch, self.pause = rng.randrange(330, 440), round(rng.uniform(0.01, 0.02), 3)
+        self.settings = {
+            "mariadb": {"innodb-log-file-size": f"{self.log_mb}M"}, "weights": {"place": rng.randint(14, 18)}, "partner": {"ms": round(rng.uniform(6, 9), 1)},
+        }  # fmt: skip
 
     def breaks(self, stack: Stack) -> None:
         """Starts the job, without an event."""
@@ -50,7 +52,7 @@ class OnMarket(Mechanism):
         def flushed(phase: Phase) -> float:
             return phase.status()["Innodb_buffer_pool_pages_flushed"] / phase.seconds
 
-        return [more(seen, "pages flushed", flushed, "a second", least=200, by=2), slower(seen, "place", 2)]
+        return [more(seen, "pages flushed", flushed, "a second", least=200, by=2), slower(seen, "place", 1.8, after=0.7)]
 
 
 class OnShop(Mechanism):
@@ -66,7 +68,7 @@ class OnShop(Mechanism):
         self.wal_mb = rng.randint(32, 40)
         self.batch, self.pause = rng.randrange(300, 420), round(rng.uniform(0.01, 0.02), 3)
         self.settings = {
-            "postgres": {"max_wal_size": f"{self.wal_mb}MB", "min_wal_size": "32MB"}, "weights": {"checkout": rng.randint(14, 18)}, "counts": {"lines": rng.randrange(420_000, 520_000)},
+            "postgres": {"max_wal_size": f"{self.wal_mb}MB", "min_wal_size": "32MB"}, "weights": {"checkout": rng.randint(14, 18)}, "partner": {"ms": round(rng.uniform(6, 9), 1)}, "counts": {"lines": rng.randrange(420_000, 520_000)},
         }  # fmt: skip
 
     def breaks(self, stack: Stack) -> None:

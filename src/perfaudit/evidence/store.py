@@ -15,6 +15,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from perfaudit.errors import ContractError, QueryError, UsageError
+from perfaudit.evidence import computed
+from perfaudit.evidence.computed import Computed
 from perfaudit.evidence.tables import SQL_TYPES, TABLES
 from perfaudit.model import Window, iso
 
@@ -31,22 +33,23 @@ MEMORY = "384MB"
 class Evidence:
     """Read access to a bundle. ``where`` narrows ``requests``; ``allowed`` limits the tables (None: all)."""
 
-    def __init__(self, bundle: Bundle, *, where: str = "", allowed: Iterable[str] | None = None, connection: duckdb.DuckDBPyConnection | None = None) -> None:
+    def __init__(self, bundle: Bundle, *, where: str = "", allowed: Iterable[str] | None = None, like: Evidence | None = None) -> None:
         self.bundle = bundle
         self.where = where
         self.allowed = None if allowed is None else frozenset(allowed)
-        self._connection = connection
+        self._connection = like.connection if like else None
+        self._computed: Computed = like._computed if like else Computed(bundle)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """The DuckDB connection, opened at first use."""
         if self._connection is None:
-            self._connection = _connect(self.bundle, self.where)
+            self._connection = _connect(self.bundle, self.where, self._computed.folder)
         return self._connection
 
     def restricted(self, tables: Iterable[str]) -> Evidence:
         """The same evidence, answering only for ``tables`` (and the views over them)."""
-        return Evidence(self.bundle, where=self.where, allowed=tables, connection=self.connection)
+        return Evidence(self.bundle, where=self.where, allowed=tables, like=self)
 
     def has(self, table: str) -> bool:
         """Whether any source fed ``table``."""
@@ -94,6 +97,7 @@ class Evidence:
         stray = _named(sql) - self.allowed if self.allowed is not None else None
         if stray:
             raise ContractError(f"a check asked for {', '.join(sorted(stray))}, which it does not declare in NEEDS or HELPS")
+        self._computed.make(sql, self.connection)
 
 
 def within(window: Window | None, column: str = "time") -> str:
@@ -129,15 +133,15 @@ def _named(sql: str) -> set[str]:
     for view, (_, tables) in views().items():
         if view in words:
             named |= tables
-    return named
+    return named | {table for name in words & computed.discover().keys() for table in computed.discover()[name].READS}
 
 
-def _connect(bundle: Bundle, where: str) -> duckdb.DuckDBPyConnection:
+def _connect(bundle: Bundle, where: str, folder: str) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     spill = str(bundle.path / "spill") if os.access(bundle.path, os.W_OK) else tempfile.gettempdir()
     connection = duckdb.connect(":memory:", config={"threads": "2", "memory_limit": MEMORY, "preserve_insertion_order": "false", "temp_directory": spill})
-    homes = ", ".join(quote(f"{home.resolve()}/tables/") for home in bundle.homes)
+    homes = ", ".join(quote(path) for path in [*(f"{home.resolve()}/tables/" for home in bundle.homes), f"{folder}/"])
     connection.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{homes}]; SET enable_external_access = false")
     condition = f" WHERE ({_condition(where)}\n)" if where else ""
     connection.execute(";\n".join(f"CREATE VIEW {table} AS {_select(bundle, table)}" for table in TABLES))

@@ -1,0 +1,52 @@
+"""What each root span waited for, piece by piece, until it answered (the response horizon).
+
+The sections of a root are disjoint, contiguous and sum exactly to it. Work that nobody waits for (a consumer of a producer, what only follows) is not in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from perfaudit.evidence.bundle import Bundle
+
+READS = ("spans",)
+COLUMNS = {
+    "trace_id": ("VARCHAR", "the trace"),
+    "span_id": ("VARCHAR", "the span that the root waited for"),
+    "start_time": ("TIMESTAMP", "from when"),
+    "end_time": ("TIMESTAMP", "to when; later than start_time"),
+    "root_span_id": ("VARCHAR", "the root: a trace with missing spans has several"),
+    "service": ("VARCHAR", "the span's service"),
+    "operation": ("VARCHAR", "the span's name"),
+    "kind": ("VARCHAR", "the span's kind"),
+}
+
+
+def write(bundle: Bundle, path: Path, completion: bool = False) -> None:
+    """Write the sections of all traces to a Parquet file, ordered by trace (as recorded), root and time."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from perfaudit.evidence import traces
+
+    types = {"VARCHAR": pa.string(), "TIMESTAMP": pa.timestamp("us")}
+    schema = pa.schema([(name, types[kind]) for name, (kind, _) in COLUMNS.items()])
+    read = traces.read(bundle, ids=True)
+    roots = read.roots()
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as file:
+        for found in read.sections(completion):
+            for at in range(0, len(found.span), traces.BATCH):
+                span, start, end = (column[at : at + traces.BATCH] for column in found)
+
+                def texts(codes: np.ndarray[tuple[int], np.dtype[np.int32]], values: pa.Array) -> pa.Array:
+                    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), values).cast(pa.string())
+
+                columns = [
+                    texts(read.trace[span], read.trace_ids), read.span_ids.take(read.row[span]).combine_chunks(), pa.array(start, pa.timestamp("us")), pa.array(end, pa.timestamp("us")),
+                    read.span_ids.take(read.row[roots[span]]).combine_chunks(), *(texts(read.symbols[name][span], pa.array(read.names[name], pa.string())) for name in traces.SYMBOLS),
+                ]  # fmt: skip
+                file.write_table(pa.Table.from_arrays(columns, schema=schema))

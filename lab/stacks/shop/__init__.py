@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -92,8 +93,9 @@ class Shop(Stack):
         """Stops replica `i` (requests in progress may finish) and starts it on a release, default the present one."""
         release = release or self.release
         assert release
-        old, name = self.replicas[i], f"app-{i + 1}"
+        old, name, port = self.replicas[i], f"app-{i + 1}", self.ports[i]
         if old:
+            self._in_use([p for p in self.ports if p != port] or self.ports)
             old.stop(timeout=8)
         argv = [
             self.run.python, "-m", "gunicorn", "-k", "gthread", "--workers", 1, "--threads", self.settings["threads"], "--bind", f"127.0.0.1:{self.ports[i]}",
@@ -101,7 +103,23 @@ class Shop(Stack):
             "app.main:application",
         ]  # fmt: skip
         env = {**release.env, **self.env, "APP_REPLICA": name}
-        self.replicas[i] = self.run.start(name, argv, env=env, cwd=release.folder, ready=self.ports[i] if wait else None, timeout=20)
+        self.replicas[i] = self.run.start(name, argv, env=env, cwd=release.folder, ready=(lambda: self._healthy(port)) if wait else None, timeout=20)
+        if old:
+            self._in_use(self.ports)
+
+    def _in_use(self, ports: list[int]) -> None:
+        """Which replicas the front door sends requests to."""
+        self.nginx.upstreams = list(ports)
+        self.nginx.reload()
+        time.sleep(0.3)
+
+    @staticmethod
+    def _healthy(port: int) -> bool:
+        """Does the application answer? gunicorn listens before it has loaded it."""
+        try:
+            return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).read())
+        except OSError:
+            return False
 
     @property
     def env(self) -> dict[str, str]:

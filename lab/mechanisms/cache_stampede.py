@@ -43,7 +43,7 @@ class OnMarket(Stampede):
 
     def choose(self, rng: random.Random) -> None:
         """How dear the list is, how long it is kept, how often it is wanted."""
-        self.parameters = {"orders": rng.randrange(110_000, 130_000), "ttl_s": rng.randint(7, 9)}
+        self.parameters = {"orders": rng.randrange(145_000, 165_000), "ttl_s": rng.randint(5, 6)}
         self.share = rng.randint(125, 150)
         self.settings = {"watch": True, "rate": rng.uniform(54, 60), "counts": {"trades": rng.randrange(180_000, 200_000)}}
 
@@ -82,7 +82,7 @@ class OnShop(Stampede):
 
     def choose(self, rng: random.Random) -> None:
         """How dear the list is, how long it is kept, how often it is wanted."""
-        self.parameters = {"lines": rng.randrange(165_000, 195_000), "ttl_s": rng.randint(7, 9)}
+        self.parameters = {"lines": rng.randrange(170_000, 200_000), "ttl_s": rng.randint(6, 7)}
         self.share = rng.randint(125, 150)
         self.settings = {"monitor": True, "rate": rng.uniform(54, 60), "pool": rng.randint(7, 9), "counts": {"lines": rng.randrange(270_000, 300_000)}}
 

@@ -49,33 +49,35 @@ class Surge(Mechanism):
         paths = [route(stack, self.victim).path, *(r.path for r in stack.routes if r.name != self.victim)]
         return {
             "route": paths, "object": None, "statement_contains": None, "service": stack.service, "trigger": "traffic",
-            "accept": ["tail-under-concurrency", self.limit], "rivals": ["deploy-regression", "missing-index", "retry-storm", "cascading-delay"],
-            "notes": f"{self.times:.1f} times the requests over the same mix, for the same things; {self.where}",
+            "accept": ["tail-under-concurrency", "worker-exhaustion"], "rivals": ["deploy-regression", "missing-index", "retry-storm", "cascading-delay"],
+            "notes": f"{self.times:.1f} times the requests over about the same mix, for the same things; each of two replicas works on {self.room} at a time, plenty before",
             "fix": "capacity for the campaign, or a limit at the door; here the campaign ends",
         }  # fmt: skip
 
-    #: The resource that gets scarce, as its class, and in words.
-    limit = where = ""
-    times = 1.0
+    #: Times the usual load, and requests that a replica works on at the same time.
+    times, room = 1.0, 2
 
 
 class OnMarket(Surge):
-    """The threads that write statements are the first to have a queue."""
+    """Replicas that admit as many requests as a usual day needs."""
 
-    stack, victim, limit, where = "market", "statement", "worker-exhaustion", "the one thread of a replica that writes statements is the first to have a queue"
+    stack, victim = "market", "search"
 
     def choose(self, rng: random.Random) -> None:
-        """How many more come."""
-        self.times = rng.uniform(3.3, 4.0)
-        self.settings = {"rate": rng.uniform(23, 27), "workers": 1}
+        """How many more come, and for how many there is room."""
+        self.times, self.room = rng.uniform(4.2, 4.8), 2
+        self.settings = {"rate": rng.uniform(22, 25), "limit": self.room, "partner": {"ms": rng.randint(38, 48)}, "sampling": round(rng.uniform(0.07, 0.1), 3)}
 
 
 class OnShop(Surge):
-    """The interpreters of the two replicas are the first to be busy."""
+    """Replicas with as many threads as a usual day needs."""
 
-    stack, victim, limit, where = "shop", "purchases", "cpu-saturation", "the interpreters of the replicas are the first to be busy"
+    stack, victim = "shop", "customer"
 
     def choose(self, rng: random.Random) -> None:
-        """How many more come."""
-        self.times = rng.uniform(3.8, 4.4)
-        self.settings = {"rate": rng.uniform(26, 30)}
+        """How many more come, and for how many there is room."""
+        self.times, self.room = rng.uniform(3.5, 4.1), 2
+        self.settings = {
+            "rate": rng.uniform(23, 26), "threads": self.room, "partner": {"ms": rng.randint(58, 74)}, "weights": {"checkout": rng.randint(17, 21)},
+            "sampling": round(rng.uniform(0.07, 0.1), 3),
+        }  # fmt: skip

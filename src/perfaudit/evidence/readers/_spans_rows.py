@@ -1,0 +1,276 @@
+"""Spans on their way to a sink: batches of lists become columns; what attributes say is worked out once for each distinct list."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from perfaudit.evidence.readers._access_columns import Symbols
+from perfaudit.evidence.readers._spans_attributes import Pairs, Reading, Said, operation
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from perfaudit.evidence.readers import ReadOptions, Sink
+
+    Array = np.ndarray[Any, Any]
+
+#: Spans of a batch, and of the piece that is taken over while its bytes are in the processor's cache.
+BATCH, PIECE = 32_768, 512
+#: Distinct lists of attributes that are remembered; beyond, the memory is emptied.
+_REMEMBERED = 65_536
+#: Longest list of attributes that is remembered by its bytes.
+_LONG = 8 << 10
+#: Distinct operations and services of a source.
+_OPERATIONS, _SERVICES = 20_000, 1_000
+#: Links and exceptions of a span that are kept.
+LINKS, EXCEPTIONS = 32, 8
+
+KINDS = ("internal", "server", "client", "producer", "consumer")
+STATUSES = ("unset", "ok", "error")
+_KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}
+_CALLS = (2, 3)  # client and producer
+
+_HEX = re.compile(r"[0-9a-fA-F]{1,32}")
+_UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
+_FAR = (1 << 63) - 1
+
+
+@dataclass(eq=False)
+class Owner:
+    """What runs spans: its service, the attributes of its resource, and the codes of attribute lists seen under it."""
+
+    service: str | None = None
+    pairs: tuple[tuple[str, Any], ...] = ()
+    codes: dict[bytes, int] = field(default_factory=dict)
+
+
+@dataclass
+class Batch:
+    """Columns of spans in the making, one entry for each span. ``starts`` and ``ends`` are in units of which a µs has ``per_us``;
+    an end of -1 is not known. ``kinds`` and ``statuses`` are codes (-1: not said); the rest is sparse, by row."""
+
+    traces: list[str | None] = field(default_factory=list)
+    spans: list[str | None] = field(default_factory=list)
+    parents: list[str | None] = field(default_factory=list)
+    names: list[str | None] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    owners: list[Owner] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    kinds: list[int] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    links: dict[int, list[str]] = field(default_factory=dict)
+    exceptions: dict[int, list[str]] = field(default_factory=dict)
+    weights: dict[int, float] = field(default_factory=dict)
+    shared: set[int] = field(default_factory=set)
+
+
+class SpanTable:
+    """Writes spans of one source."""
+
+    def __init__(self, sink: Sink, options: ReadOptions, per_us: int = 1) -> None:
+        self.sink, self.options, self.per_us = sink, options, per_us
+        self.batch = Batch()
+        self.reading = Reading(options.route_patterns)
+        self.said: list[Said] = []
+        self.aside: Counter[str] = Counter()
+        self.weighted = self.tail = 0
+        self._owners: dict[Any, Owner] = {}
+        self._operations = Symbols(_OPERATIONS, "other")
+        self._services = Symbols(_SERVICES, "other")
+
+    # ---------------------------------------------------------------- owners and attributes
+
+    def owner(self, key: Any, make: Callable[[], tuple[str | None, Pairs]]) -> Owner:
+        """The owner known by ``key`` (bytes of a resource); ``make`` gives its service and attributes."""
+        found = self._owners.get(key)
+        if found is None:
+            if len(self._owners) >= 10_000:
+                self._owners.clear()
+            service, pairs = make()
+            fixed = self.options.service if "service" in self.options.labelled or not service else service
+            found = self._owners[key] = Owner((fixed or "")[:200] or None, tuple(pairs)[:64])
+        return found
+
+    def codes(self, owners: Sequence[Owner], raws: Sequence[bytes], pairs: Callable[[bytes], Pairs]) -> list[int]:
+        """Codes of attribute lists: ``pairs`` reads one that was not met before. Valid until :meth:`flush`."""
+        codes: list[Any] = [owner.codes.get(raw) for owner, raw in zip(owners, raws, strict=True)]
+        if None in codes:
+            for i, code in enumerate(codes):
+                if code is None:
+                    owner, raw = owners[i], raws[i]
+                    code = owner.codes.get(raw)
+                    if code is None:
+                        code = len(self.said)
+                        self.said.append(self.reading.said(pairs(raw), owner.pairs))
+                        if len(raw) <= _LONG:
+                            owner.codes[raw] = code
+                    codes[i] = code
+        return codes
+
+    # ---------------------------------------------------------------- writing
+
+    def flush(self, least: int = 1) -> None:
+        """Hand what is gathered to the sink, if it is ``least`` spans or more."""
+        if len(self.batch.starts) >= least:
+            batch, self.batch = self.batch, Batch()
+            self._write(batch, len(batch.starts))
+            if len(self.said) > _REMEMBERED:
+                self.said = []
+                for owner in self._owners.values():
+                    owner.codes.clear()
+
+    def _write(self, batch: Batch, rows: int) -> None:
+        import numpy as np
+        import pyarrow as pa
+
+        used, inverse = np.unique(np.array(batch.codes, np.int64), return_inverse=True)
+        where = pa.array(inverse.astype(np.int32))
+        said = [self.said[i] for i in used]
+        kinds, calls = self._kinds(np.array(batch.kinds, np.int32), said, inverse)
+        time, duration, ended = micros(batch.starts, batch.ends, self.per_us)
+        columns: dict[str, Any] = {
+            "trace_id": identifiers(batch.traces), "span_id": identifiers(batch.spans), "parent_span_id": identifiers(batch.parents),
+            "time": time, "duration_us": duration if ended.all() else pa.array(duration, mask=~ended),
+            "service": self._services.encode([owner.service for owner in batch.owners]),
+            "operation": self._operations.encode(list(map(_operation, batch.names))),
+            "kind": Symbols.column(kinds, KINDS), "status": Symbols.column(self._status(np.array(batch.statuses, np.int32), said, inverse), STATUSES),
+            "shared": np.isin(np.arange(rows), list(batch.shared)) if batch.shared else False,
+        }  # fmt: skip
+        for name in Said._fields[2:-1]:
+            if self.options.wants("spans", name) and (column := _taken(name, said, where, inverse, calls)) is not None:
+                columns[name] = column
+        if self.options.wants("spans", "attributes"):
+            columns["attributes"] = _maps(said, inverse)
+        for name, sparse in (("links", batch.links), ("exceptions", batch.exceptions)):
+            if sparse:
+                columns[name] = pa.array([sparse.get(i) for i in range(rows)], pa.list_(pa.string()))
+        if "instance" in self.options.labelled and self.options.instance:
+            columns["instance"] = self.options.instance
+        if batch.weights:
+            old = columns["weight"].to_pylist() if "weight" in columns else [None] * rows
+            columns["weight"] = pa.array([batch.weights.get(i, old[i]) for i in range(rows)], pa.float64())
+        self.weighted += rows - columns["weight"].null_count if "weight" in columns else 0
+        self.tail += sum(s.sampler == "tail" for s in said)
+        self.sink.write("spans", columns, rows)
+
+    def finish(self) -> None:
+        """Write the rest, tell what was set aside and what is known of sampling."""
+        self.flush()
+        for reason, n in sorted(self.aside.items()):
+            self.sink.note(f"{n:,} span{'s' * (n != 1)} set aside: {reason}")
+        if self.tail:
+            self.sink.note("its traces were sampled by their outcome (tail sampling): shares of traces say nothing about shares of requests")
+        elif self.weighted:
+            self.sink.note("its traces are a sample; the column weight says how many spans each stands for")
+
+    @staticmethod
+    def _kinds(kinds: Array, said: list[Said], inverse: Array) -> tuple[Array, Array]:
+        """Kinds as codes, and whether each row calls somebody."""
+        import numpy as np
+
+        known = np.array([_KIND_CODES.get(s.kind or "", -1) for s in said], np.int32)[inverse]
+        kinds = np.where(kinds >= 0, kinds, known).astype(np.int32)
+        system = np.array([s.system is not None for s in said], bool)[inverse]
+        calls = np.isin(kinds, _CALLS) | ((kinds <= 0) & system)
+        return np.where(kinds < 0, 0, kinds).astype(np.int32), calls
+
+    @staticmethod
+    def _status(statuses: Array, said: list[Said], inverse: Array) -> Array:
+        import numpy as np
+
+        told = np.array([0 if s.failed is None else 2 if s.failed else 1 for s in said], np.int32)[inverse]
+        return np.where(statuses > 0, statuses, told).astype(np.int32)
+
+
+def _operation(name: str | None) -> str | None:
+    return operation(name) if name else None
+
+
+def _taken(name: str, said: list[Said], where: pa.Array, inverse: Array, calls: Array) -> Any:
+    """A column of what attributes say, or None where nothing does."""
+    import numpy as np
+    import pyarrow as pa
+
+    values = [getattr(s, name) for s in said]
+    if all(v is None for v in values):
+        return None
+    if name in ("http_status", "resend_count", "request_bytes", "response_bytes", "rows", "queue_us"):
+        return pa.array(values, pa.int64()).take(where)
+    if name == "weight":
+        return pa.array(values, pa.float64()).take(where)
+    column = pa.array(values, pa.string()).dictionary_encode()
+    codes = column.indices.fill_null(-1).to_numpy()[inverse]
+    if name == "peer":
+        codes = np.where(calls, codes, -1)
+    return Symbols.column(codes, column.dictionary.to_pylist())
+
+
+def _maps(said: list[Said], inverse: Array) -> pa.MapArray:
+    """The maps of attributes of all rows."""
+    import numpy as np
+    import pyarrow as pa
+
+    lengths = np.array([len(s.attributes) for s in said], np.int64)
+    starts = np.cumsum(lengths) - lengths
+    each = lengths[inverse]
+    ends = np.cumsum(each)
+    flat = pa.array(np.repeat(starts[inverse] - (ends - each), each) + np.arange(ends[-1]))
+    pairs = [pair for s in said for pair in s.attributes]
+    keys, items = (pa.array([pair[i] for pair in pairs], pa.string()).take(flat) for i in (0, 1))
+    return pa.MapArray.from_arrays(pa.array(np.concatenate([[0], ends]).astype(np.int32)), keys, items)
+
+
+# -------------------------------------------------------------------- identifiers
+
+
+def identifiers(values: Sequence[str | None]) -> pa.Array:
+    """Ids as a column: most are lower-case hex of full length and stay as they are; see :func:`identifier`."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = pa.array(values, pa.string())
+    lengths = pc.fill_null(pc.binary_length(column), 16).to_numpy()
+    lower = pc.ascii_lower(column)
+    if np.isin(lengths, (16, 32)).all() and not pc.any(pc.starts_with(column, "00000000")).as_py() and lower.equals(column):
+        return column
+    return pa.array([None if v is None else identifier(v) for v in values], pa.string())
+
+
+def identifier(text: str) -> str | None:
+    """An id: hexadecimal in lower case with its leading zeros, from base64 where protobuf's JSON wrote it so; anything else is an
+    opaque string. None for "" and for zero, which mean "none"."""
+    if _HEX.fullmatch(text):
+        text = text.lower()
+        return text.zfill(16 if len(text) <= 16 else 32) if text.strip("0") else None
+    if len(text) in (12, 24) and text.endswith("="):
+        try:
+            data = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+        except (binascii.Error, ValueError):
+            data = b""
+        if len(data) in (8, 16):
+            return data.hex() if any(data) else None
+    text = _UNPRINTABLE.sub("?", text)
+    return text if len(text) <= 64 else hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def micros(starts: Sequence[int], ends: Sequence[int], per_us: int) -> tuple[Array, Array, Array]:
+    """``(time µs, duration µs, has ended)``; both ends are cut to µs, so that spans keep nesting."""
+    import numpy as np
+
+    try:
+        begin, finish = np.array(starts, np.int64), np.array(ends, np.int64)
+    except OverflowError:
+        begin, finish = (np.array([min(max(t, -_FAR), _FAR) for t in times], np.int64) for times in (starts, ends))
+    ended = finish >= 0
+    time = begin // per_us
+    return time, np.where(ended, finish // per_us - time, 0), ended

@@ -18,6 +18,7 @@ class _NoPool(Mechanism):
     """A release went without the pool; the database is in another zone, some milliseconds away."""
 
     problem = "connection-churn"
+    seconds = (18, 36, 20)
     needs = ("access-log", "metrics")
     victims: ClassVar[tuple[str, ...]] = ()
     #: What the telemetry calls the database beside its own name.

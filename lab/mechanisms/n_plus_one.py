@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 class _OneByOne(Mechanism):
     problem = "n-plus-one"
+    seconds = (18, 36, 20)
     needs = ("access-log", "traces", "statements")
     #: The victim, and a regular expression for the repeated statement.
     route: ClassVar[str] = ""

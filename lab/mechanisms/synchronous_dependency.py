@@ -19,6 +19,7 @@ class _Audit(Mechanism):
     """Who looks at what is entered in the partner's journal before the answer."""
 
     problem = "synchronous-dependency"
+    seconds = (18, 36, 20)
     needs = ("access-log", "traces")
     victims: ClassVar[tuple[str, ...]] = ()
     #: The victims' server spans by a regular expression, and how much longer an entry takes than the partner's usual time.

@@ -25,6 +25,9 @@ TOLD = (
     "memory.pressure", "io.pressure", "blkio.throttle.io_service_bytes", "blkio.throttle.io_serviced", "io.stat",
 )  # fmt: skip
 PERIOD_US = 100_000
+#: Weight of all recordings together. The default (1024) is that of one process outside: a single busy process would then take
+#: half of the machine from all stacks together, which no operator sees on a server of his own.
+SHARES = 64 * 1024
 
 
 def _hierarchies() -> dict[str, Path]:
@@ -53,6 +56,8 @@ class Group:
             folder = root / PARENT / run / name
             try:
                 folder.mkdir(parents=True, exist_ok=True)
+                if controller == "cpu":
+                    (root / PARENT / "cpu.shares").write_text(str(SHARES))
                 if controller == "cpuset":
                     for level in (root / PARENT, root / PARENT / run, folder):
                         for file in ("cpuset.cpus", "cpuset.mems"):

@@ -96,28 +96,27 @@ class Reading:
         self.routes = RouteTable(route_patterns)
         self._values: dict[str, set[str]] = {}
 
-    def said(self, pairs: Pairs, resource: Pairs = ()) -> Said:
-        """``pairs`` of a span: values are strings, numbers or booleans, anything else is passed over."""
+    def said(self, pairs: Pairs) -> Said:
+        """What ``pairs`` say: values are strings, numbers or booleans, anything else is passed over."""
         found: dict[str, tuple[int, Any]] = {}
         more: dict[str, Any] = {}
         kept: list[tuple[str, str]] = []
-        for own, key, value in [*((True, k, v) for k, v in pairs), *((False, k, v) for k, v in resource)]:
+        for key, value in pairs:
             if value is None or value == "":
                 continue
             if slot := _SLOT.get(key):
                 name, place = slot
-                if (own or name == "instance") and (name not in found or place < found[name][0]):
+                if name not in found or place < found[name][0]:
                     found[name] = place, value
                 continue
-            if own or key not in more:
-                more[key] = value
+            more[key] = value
             if len(kept) < MOST and (entry := self._kept(key, value)):
                 kept.append(entry)
-        return self._row({name: value for name, (_, value) in found.items()}, more, tuple(sorted(dict(reversed(kept)).items())))
+        return self._row({name: value for name, (_, value) in found.items()}, more, tuple(sorted(dict(kept).items())))
 
     def _row(self, found: dict[str, Any], more: dict[str, Any], kept: tuple[tuple[str, str], ...]) -> Said:
         get = found.get
-        system = _short(get("system"))
+        system = short(get("system"))
         statement = _statement(get("statement"), get("command"), system)
         url, route = _text(get("url")), _text(more.get("http.route"))
         method, status = _text(get("method")), whole(get("status"))
@@ -126,7 +125,7 @@ class Reading:
         kind = _text(more.get("span.kind")).lower()
         return Said(
             kind if kind in ("internal", "server", "client", "producer", "consumer") else None,
-            _failed(more), redact.template(str(error))[:200] or None if error else None, _short(get("instance")), self._peer(found, more, url, system), system,
+            _failed(more), redact.template(str(error))[:200] or None if error else None, short(get("instance")), self._peer(found, more, url, system), system,
             method.upper() if _METHOD.fullmatch(method) else None,
             self.routes.values[self.routes.code(route or url)] if route or url else None,
             status if status is not None and 0 <= status <= 999 else None,
@@ -136,16 +135,16 @@ class Reading:
 
     @staticmethod
     def _peer(found: dict[str, Any], more: dict[str, Any], url: str, system: str | None) -> str | None:
-        if service := _short(more.get("peer.service") or more.get("service.peer.name")):
+        if service := short(more.get("peer.service") or more.get("service.peer.name")):
             return service
         for key in ("database", "target"):
-            if system and (name := _short(found.get(key))):
+            if system and (name := short(found.get(key))):
                 return f"{system}/{name}"
         if system and "host" not in found:
             return system
         authority = _AUTHORITY.match(url)
         host, port = (authority[1], None) if authority else (found.get("host"), found.get("port"))
-        return _short(f"{host}:{port}" if host and port is not None and f":{port}" not in str(host) else host)
+        return short(f"{host}:{port}" if host and port is not None and f":{port}" not in str(host) else host)
 
     def _kept(self, key: str, value: Any) -> tuple[str, str] | None:
         """An attribute of the map, or None."""
@@ -223,7 +222,8 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _short(value: Any) -> str | None:
+def short(value: Any) -> str | None:
+    """A name, safe to keep, or None."""
     if isinstance(value, (list, tuple, dict)) or value in (None, ""):
         return None
     return redact.value("name", str(value)[:200]) or None
@@ -260,7 +260,7 @@ def _sampling(more: dict[str, Any], rate: Any) -> tuple[str | None, float | None
     """``(sampler, weight)``: Jaeger's ``sampler.*``, the Collector's ``tailsampling.*``, a sample rate as Honeycomb writes it."""
     if any(key.startswith("tailsampling.") for key in more):
         return "tail", None
-    sampler = _short(more.get("sampler.type"))
+    sampler = short(more.get("sampler.type"))
     value = more.get("sampler.param")
     if sampler in ("probabilistic", "traceidratio") and isinstance(value, (int, float, str)):
         try:

@@ -113,3 +113,8 @@ def scalar(value: Any) -> Any:
     if isinstance(value, (str, int, float)):
         return value
     return scalar(value[0]) if isinstance(value, list) and len(value) == 1 else None
+
+
+def read_json(source: Source, sink: Sink, form: Format) -> None:
+    """Traces by lines, or as a document."""
+    read_lines(source, sink, form)

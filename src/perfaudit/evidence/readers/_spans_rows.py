@@ -7,12 +7,12 @@ import binascii
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from perfaudit.evidence.readers._access_columns import Symbols
-from perfaudit.evidence.readers._spans_attributes import Pairs, Reading, Said, operation
+from perfaudit.evidence.readers._spans_attributes import MOST, Pairs, Reading, Said, operation, short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,10 @@ BATCH, PIECE = 32_768, 512
 _REMEMBERED = 65_536
 #: Longest list of attributes that is remembered by its bytes.
 _LONG = 8 << 10
+#: Distinct resources that are remembered.
+_OWNERS = 10_000
+#: Spans whose owners are not known yet that are held at most: 400 bytes each.
+_HELD = 2_000_000
 #: Distinct operations and services of a source.
 _OPERATIONS, _SERVICES = 20_000, 1_000
 #: Links and exceptions of a span that are kept.
@@ -45,11 +49,12 @@ _FAR = (1 << 63) - 1
 
 @dataclass(eq=False)
 class Owner:
-    """What runs spans: its service, the attributes of its resource, and the codes of attribute lists seen under it."""
+    """What runs spans: its service and what the attributes of its resource say. ``known`` is None where the text that says so
+    comes behind its spans."""
 
     service: str | None = None
-    pairs: tuple[tuple[str, Any], ...] = ()
-    codes: dict[bytes, int] = field(default_factory=dict)
+    said: Said = Said()
+    known: Owner | None = None
 
 
 @dataclass
@@ -73,6 +78,9 @@ class Batch:
     shared: set[int] = field(default_factory=set)
 
 
+_NOBODY = Owner()
+
+
 class SpanTable:
     """Writes spans of one source."""
 
@@ -83,7 +91,9 @@ class SpanTable:
         self.said: list[Said] = []
         self.aside: Counter[str] = Counter()
         self.weighted = self.tail = 0
+        self.held = False
         self._owners: dict[Any, Owner] = {}
+        self._codes: dict[bytes, int] = {}
         self._operations = Symbols(_OPERATIONS, "other")
         self._services = Symbols(_SERVICES, "other")
 
@@ -93,54 +103,61 @@ class SpanTable:
         """The owner known by ``key`` (bytes of a resource); ``make`` gives its service and attributes."""
         found = self._owners.get(key)
         if found is None:
-            if len(self._owners) >= 10_000:
+            if len(self._owners) >= _OWNERS:
                 self._owners.clear()
             service, pairs = make()
             fixed = self.options.service if "service" in self.options.labelled or not service else service
-            found = self._owners[key] = Owner((fixed or "")[:200] or None, tuple(pairs)[:64])
+            found = self._owners[key] = Owner(short(fixed), self.reading.said(pairs))
+            found.known = found
         return found
 
-    def codes(self, owners: Sequence[Owner], raws: Sequence[bytes], pairs: Callable[[bytes], Pairs]) -> list[int]:
+    def codes(self, raws: Sequence[bytes], pairs: Callable[[bytes], Pairs]) -> list[int]:
         """Codes of attribute lists: ``pairs`` reads one that was not met before. Valid until :meth:`flush`."""
-        codes: list[Any] = [owner.codes.get(raw) for owner, raw in zip(owners, raws, strict=True)]
+        known = self._codes
+        codes: list[Any] = list(map(known.get, raws))
         if None in codes:
             for i, code in enumerate(codes):
                 if code is None:
-                    owner, raw = owners[i], raws[i]
-                    code = owner.codes.get(raw)
+                    raw = raws[i]
+                    code = known.get(raw)
                     if code is None:
                         code = len(self.said)
-                        self.said.append(self.reading.said(pairs(raw), owner.pairs))
+                        self.said.append(self.reading.said(pairs(raw)))
                         if len(raw) <= _LONG:
-                            owner.codes[raw] = code
+                            known[raw] = code
                     codes[i] = code
         return codes
 
     # ---------------------------------------------------------------- writing
 
     def flush(self, least: int = 1) -> None:
-        """Hand what is gathered to the sink, if it is ``least`` spans or more."""
-        if len(self.batch.starts) >= least:
-            batch, self.batch = self.batch, Batch()
+        """Hand what is gathered to the sink, if it is ``least`` spans or more and its owners are known."""
+        rows = len(self.batch.starts)
+        if rows < least or (self.held and rows < _HELD):
+            return
+        whole, self.batch = self.batch, Batch()
+        for batch in _parts(whole) if rows > 2 * BATCH else (whole,):
             self._write(batch, len(batch.starts))
-            if len(self.said) > _REMEMBERED:
-                self.said = []
-                for owner in self._owners.values():
-                    owner.codes.clear()
+        if len(self.said) > _REMEMBERED:
+            self.said, self._codes = [], {}
 
     def _write(self, batch: Batch, rows: int) -> None:
         import numpy as np
         import pyarrow as pa
 
-        used, inverse = np.unique(np.array(batch.codes, np.int64), return_inverse=True)
+        owners = [owner.known or _NOBODY for owner in batch.owners]
+        distinct = list(dict.fromkeys(owners))
+        place = {owner: i for i, owner in enumerate(distinct)}
+        pairs = np.array(batch.codes, np.int64) * len(distinct) + np.array([place[owner] for owner in owners], np.int64)
+        used, inverse = np.unique(pairs, return_inverse=True)
         where = pa.array(inverse.astype(np.int32))
-        said = [self.said[i] for i in used]
+        said = [_joined(self.said[i // len(distinct)], distinct[i % len(distinct)].said) for i in used.tolist()]
         kinds, calls = self._kinds(np.array(batch.kinds, np.int32), said, inverse)
         time, duration, ended = micros(batch.starts, batch.ends, self.per_us)
         columns: dict[str, Any] = {
             "trace_id": identifiers(batch.traces), "span_id": identifiers(batch.spans), "parent_span_id": identifiers(batch.parents),
             "time": time, "duration_us": duration if ended.all() else pa.array(duration, mask=~ended),
-            "service": self._services.encode([owner.service for owner in batch.owners]),
+            "service": self._services.encode([owner.service for owner in owners]),
             "operation": self._operations.encode(list(map(_operation, batch.names))),
             "kind": Symbols.column(kinds, KINDS), "status": Symbols.column(self._status(np.array(batch.statuses, np.int32), said, inverse), STATUSES),
             "shared": np.isin(np.arange(rows), list(batch.shared)) if batch.shared else False,
@@ -189,6 +206,25 @@ class SpanTable:
 
         told = np.array([0 if s.failed is None else 2 if s.failed else 1 for s in said], np.int32)[inverse]
         return np.where(statuses > 0, statuses, told).astype(np.int32)
+
+
+def _joined(span: Said, resource: Said) -> Said:
+    """What a span says, and its resource where the span is silent."""
+    if not resource.attributes and resource.instance is None:
+        return span
+    own = {key for key, _ in span.attributes}
+    kept = (*span.attributes, *(pair for pair in resource.attributes if pair[0] not in own))[:MOST]
+    return span._replace(instance=span.instance or resource.instance, attributes=tuple(sorted(kept)))
+
+
+def _parts(batch: Batch) -> Iterator[Batch]:
+    """A long batch in batches of usual length."""
+    for start in range(0, len(batch.starts), BATCH):
+        part = Batch(*(getattr(batch, f.name)[start : start + BATCH] for f in fields(Batch)[:10]))
+        for name in ("links", "exceptions", "weights"):
+            setattr(part, name, {row - start: value for row, value in getattr(batch, name).items() if start <= row < start + BATCH})
+        part.shared = {row - start for row in batch.shared if start <= row < start + BATCH}
+        yield part
 
 
 def _operation(name: str | None) -> str | None:

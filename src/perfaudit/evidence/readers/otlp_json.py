@@ -28,7 +28,7 @@ HINT = "the OpenTelemetry Collector's file exporter writes what this reader take
 def sniff(sample: Sample) -> Recognised | None:
     """Sure when the head speaks of ``resourceSpans``; a file of metrics or logs alone is another reader's."""
     head = sample.head
-    if not head.lstrip()[:1] in (b"{", b"["):
+    if head.lstrip()[:1] not in (b"{", b"["):
         return None
     if b'"resourceSpans"' in head or b'"resource_spans"' in head:
         return Recognised(0.97, hint=HINT)
@@ -100,7 +100,7 @@ class _Reader:
         batch.starts += [s.startTimeUnixNano or 0 for s in spans]
         batch.ends += [s.endTimeUnixNano or -1 for s in spans]
         batch.owners += owners
-        batch.codes += self.table.codes(owners, [bytes(s.attributes) for s in spans], _otlp.attributes)
+        batch.codes += self.table.codes([bytes(s.attributes) for s in spans], _otlp.attributes)
         batch.kinds += [KINDS[s.kind] if s.kind.__class__ is int and 0 <= s.kind <= 5 else _otlp.kind(s.kind) for s in spans]
         batch.statuses += [0 if s.status is None or s.status.code is None else _otlp.status(s.status) for s in spans]
         for i, s in enumerate(spans, row):

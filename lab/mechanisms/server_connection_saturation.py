@@ -23,7 +23,7 @@ class OnMarket(Mechanism):
         """Connections at most, workers, and for how long the application keeps a connection."""
         self.limit = rng.randint(36, 52)
         self.lifetime = round(rng.uniform(3, 6), 1)
-        self.workers = self.limit - 4
+        self.workers = self.limit + rng.randint(4, 6)
         self.settings = {"mariadb": {"max-connections": self.limit}}
 
     def ready(self, stack: Stack) -> None:
@@ -31,7 +31,7 @@ class OnMarket(Mechanism):
         stack.deploy("elastic_pool", quiet=True, lifetime_s=self.lifetime)
 
     def breaks(self, stack: Stack) -> None:
-        """Starts the workers: two connections are left beside those of administrators."""
+        """Starts more workers than the server has connections."""
         self.job = stack.job("sync", self.workers)
 
     def fixes(self, stack: Stack) -> None:
@@ -46,7 +46,7 @@ class OnMarket(Mechanism):
         return {
             "route": [r.path for r in stack.routes], "object": w["database"], "statement_contains": None,
             "service": [w["database"], w["service"]], "trigger": "job", "accept": [], "rivals": ["connection-leak", "pool-exhaustion", "connection-limit", "deploy-regression"],
-            "notes": f"max_connections is {self.limit}; the job `sync` holds {self.workers} of them; the application is refused where it needs one more",
+            "notes": f"max_connections is {self.limit}; the job `sync` has {self.workers} workers with a connection each; the application is refused where it needs one more",
             "fix": "fewer workers in the job, a pooler or a larger max_connections",
         }  # fmt: skip
 
@@ -64,31 +64,31 @@ class OnMarket(Mechanism):
 
 
 class OnShop(OnMarket):
-    """The same on PostgreSQL: the pool replaces its connections and gets no new ones."""
+    """The same on PostgreSQL, where two routes open a session for each request."""
 
     stack = "shop"
     needs = ("database-log",)
-    settle = 10
+    settle = 6
 
     def choose(self, rng: random.Random) -> None:
-        """Connections at most, workers, and for how long the application keeps a connection."""
-        self.limit = rng.randint(36, 52)
-        self.lifetime, self.idle = round(rng.uniform(4, 7), 1), round(rng.uniform(2, 3.5), 1)
-        self.workers = self.limit - 7
-        self.settings = {"postgres": {"max_connections": self.limit}, "pool_timeout_s": round(rng.uniform(1.0, 1.4), 2), "threads": 32}
+        """Connections at most, workers, and how often the two routes are asked for."""
+        self.limit = rng.randint(38, 52)
+        self.workers = self.limit + rng.randint(-4, 2)
+        self.settings = {"postgres": {"max_connections": self.limit}, "pool": rng.randint(5, 6), "weights": {"customer": rng.randint(9, 12), "purchases": rng.randint(8, 11)}}
 
     def ready(self, stack: Stack) -> None:
-        """The application's pool opens connections on demand, from the beginning."""
-        stack.deploy("elastic_pool", quiet=True, lifetime_s=self.lifetime, idle_s=self.idle)
-
-    def breaks(self, stack: Stack) -> None:
-        """Starts so many workers that one connection is left: three are reserved, three are the administrators'."""
-        self.job = stack.job("sync", self.workers)
+        """They do so from the beginning."""
+        stack.deploy("short_sessions", quiet=True)
 
     def fixes(self, stack: Stack) -> None:
         """A few workers are enough."""
         self.job.stop()
         self.job = stack.job("sync", 4)
+
+    def truth(self, stack: Stack) -> dict[str, Any]:
+        """The server, and who fails."""
+        paths = {r.name: r.path for r in stack.routes}
+        return {**super().truth(stack), "route": [paths["customer"], paths["purchases"]]}
 
     def signature(self, seen: Observed) -> list[Sign]:
         """Refusals in the server's log, and requests that failed or waited."""

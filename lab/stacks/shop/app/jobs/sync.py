@@ -1,4 +1,7 @@
-"""Brings purchases to the data warehouse with many workers, each with a connection of its own: ``python -m app.jobs.sync WORKERS``."""
+"""Brings purchases to the data warehouse with many workers: ``python -m app.jobs.sync WORKERS``.
+
+Each opens a connection of its own, reads some pages of its share, closes it and begins anew; one that is refused tries again soon.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,24 @@ import time
 import psycopg
 from app.jobs import connect, sql
 
-PAUSE_S = 2.0
+PAGES = 12
+PAUSE_S = 0.4
+PAGE = "SELECT * FROM {purchase} WHERE id > %s AND mod(id, %s) = %s ORDER BY id LIMIT 20"
 
 
 def work(number: int, workers: int) -> None:
-    """Pages of this worker's share, again and again; a refused connection is asked for again a little later."""
+    """Pages of this worker's share, again and again."""
+    last = 0
     time.sleep(random.random())
     while True:
         try:
             with connect(application_name="sync") as database:
-                last = 0
-                while True:
-                    rows = database.execute(sql("SELECT * FROM {purchase} WHERE id > %s AND id % %s = %s ORDER BY id LIMIT 20").replace(" % %s", " %% %s"), (last, workers, number)).fetchall()
+                for _ in range(PAGES):
+                    rows = database.execute(sql(PAGE), (last, workers, number)).fetchall()
                     last = rows[-1][0] if rows else 0
-                    time.sleep(PAUSE_S)
+                    time.sleep(PAUSE_S * random.uniform(0.6, 1.4))
         except psycopg.OperationalError:
-            time.sleep(PAUSE_S / 2)
+            time.sleep(PAUSE_S * random.uniform(0.5, 1.5))
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def remove(folders: Sequence[Path]) -> None:
         for level in (folder, folder.parent, folder.parent.parent):
             if PARENT not in level.parts:
                 break
-            for _ in range(50):
+            for _ in range(250):
                 try:
                     level.rmdir()
                 except FileNotFoundError:

@@ -126,12 +126,12 @@ from pathlib import Path
 from lab import processes
 processes.HOME = Path({str(home)!r})
 with processes.lane(alone=sys.argv[1] == "alone", lanes=2):
-    print(sys.argv[1], "in", time.monotonic(), flush=True); time.sleep(0.6); print(sys.argv[1], "out", time.monotonic(), flush=True)
+    print(sys.argv[1], "in", time.monotonic(), flush=True); time.sleep(2.5); print(sys.argv[1], "out", time.monotonic(), flush=True)
 """
     started = []
     for kind in ("a", "b", "alone", "c"):
         started.append(subprocess.Popen([sys.executable, "-c", code, kind], stdout=subprocess.PIPE, text=True))
-        time.sleep(0.15)
+        time.sleep(0.3)
     spans = {}
     for process in started:
         for line in process.communicate()[0].splitlines():

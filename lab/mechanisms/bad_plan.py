@@ -21,7 +21,7 @@ class OnMarket(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """How many holdings there are, how many the optimiser will know of."""
-        self.known, self.page = rng.randint(11, 37), rng.randrange(8000, 15000)
+        self.known, self.page = rng.randint(7, 16), rng.randrange(8000, 15000)
         self.settings = {"counts": {"holdings": rng.randrange(170_000, 210_000)}, "weights": {"portfolio": rng.randint(11, 15)}}
 
     def breaks(self, stack: Stack) -> None:

@@ -59,7 +59,7 @@ class OnShop(Mechanism):
     stack = "shop"
     problem = "row-lock-contention"
     needs = ("sessions",)
-    seconds = (25, 50, 30)
+    seconds = (20, 40, 30)
 
     def choose(self, rng: random.Random) -> None:
         """The row, the share of purchases, and how long the partner takes."""

@@ -57,8 +57,8 @@ class OnMarket(_Volume):
 
     def choose(self, rng: random.Random) -> None:
         """Constants of this seed."""
-        self.settings |= {"mariadb": {"innodb-buffer-pool-size": "56M"}}
-        self.limits = {"read_iops": rng.randint(680, 850)}
+        self.settings |= {"mariadb": {"innodb-buffer-pool-size": "40M"}, "scale": 1.25, "weights": {"statement": 2}}
+        self.limits = {"read_iops": rng.randint(600, 740)}
         self.workers = rng.randint(3, 5)
 
     def breaks(self, stack: Stack) -> None:

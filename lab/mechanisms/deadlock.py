@@ -62,7 +62,7 @@ class OnShop(Mechanism):
         """The share of purchases, the way to the database, and when it looks for deadlocks."""
         self.rows = 4
         self.settings = {
-            "rate": rng.uniform(27, 31), "weights": {"checkout": rng.randint(38, 46)}, "delay_s": round(rng.uniform(0.0005, 0.0007), 5), "threads": 14, "pool": 14,
+            "rate": rng.uniform(27, 31), "weights": {"checkout": rng.randint(54, 60)}, "delay_s": round(rng.uniform(0.0007, 0.0008), 5), "threads": 14, "pool": 14,
             "postgres": {"deadlock_timeout": f"{rng.randint(70, 95)}ms"},
         }  # fmt: skip
 

@@ -58,9 +58,10 @@ class ResourceSpans(msgspec.Struct, gc=False):
 
 
 class Request(msgspec.Struct, gc=False):
-    """``ExportTraceServiceRequest``; requests of metrics and logs are known by their own lists."""
+    """``ExportTraceServiceRequest``; requests of metrics and logs are known by their own lists. Grafana Tempo says ``batches``."""
 
     resourceSpans: list[ResourceSpans] | None = None
+    batches: list[ResourceSpans] | None = None
     resourceMetrics: Raw = NONE
     resourceLogs: Raw = NONE
 
@@ -152,7 +153,7 @@ def exceptions(raw: bytes) -> list[str]:
         events = msgspec.json.decode(raw)
     except BROKEN:
         return []
-    out = []
+    out: list[str] = []
     for event in events or []:
         if isinstance(event, dict) and event.get("name") == "exception" and len(out) < EXCEPTIONS:
             pairs = event.get("attributes") or []

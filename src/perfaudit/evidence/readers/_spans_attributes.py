@@ -123,14 +123,14 @@ class Reading:
         sampler, weight = _sampling(more, get("rate"))
         error = more.get("error.type") or (more.get("error") if isinstance(more.get("error"), str) and more["error"].lower() not in ("true", "false") else None)
         kind = _text(more.get("span.kind")).lower()
+        numbers = [n if n is not None and n >= 0 else None for n in map(whole, (get("resend"), get("request"), get("response"), get("rows")))]
         return Said(
             kind if kind in ("internal", "server", "client", "producer", "consumer") else None,
             _failed(more), redact.template(str(error))[:200] or None if error else None, short(get("instance")), self._peer(found, more, url, system), system,
             method.upper() if _METHOD.fullmatch(method) else None,
             self.routes.values[self.routes.code(route or url)] if route or url else None,
             status if status is not None and 0 <= status <= 999 else None,
-            *(n if n is not None and n >= 0 else None for n in map(whole, (get("resend"), get("request"), get("response"), get("rows")))),
-            _queue(more), statement.fingerprint or None, statement.statement or None, sampler, weight, kept,
+            numbers[0], numbers[1], numbers[2], numbers[3], _queue(more), statement.fingerprint or None, statement.statement or None, sampler, weight, kept,
         )  # fmt: skip
 
     @staticmethod

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from perfaudit.evidence.readers import Sample
+from perfaudit.evidence.source import HEAD
+
 if TYPE_CHECKING:
-    from perfaudit.evidence.readers import Sample, Sink
+    from perfaudit.evidence.readers import Sink
+    from perfaudit.evidence.readers._spans_rows import SpanTable
     from perfaudit.evidence.source import Source
 
 #: What decoding raises for text that is no JSON (RecursionError: nested too deep).
@@ -21,10 +25,23 @@ _PIECE = 4 << 20
 
 
 class Format(Protocol):
-    """What a trace format knows about its JSON."""
+    """What a trace format knows about its JSON. ``lists_of_spans``: a document is a list (of lists) of spans; otherwise spans are in
+    arrays of that name, and their groups say what ran them."""
+
+    table: SpanTable
+    lists_of_spans: bool
 
     def value(self, text: bytes) -> str:
         """One whole JSON value into rows; "" or the reason why it gives none. Raises one of :data:`BROKEN` for no JSON."""
+
+    def begin(self, prefix: bytes) -> None:
+        """Spans of a group follow; ``prefix`` is its text so far."""
+
+    def run(self, text: bytes) -> None:
+        """A list of spans. Raises one of :data:`BROKEN`."""
+
+    def group(self, text: bytes) -> None:
+        """A group ends; ``text`` is all of it but its spans."""
 
     def finish(self) -> None:
         """Write what is gathered."""
@@ -54,9 +71,30 @@ def by_lines(sample: Sample) -> bool:
     return good >= bad and not (good == 0 and len(sample.lines) > 1)
 
 
-def read_lines(source: Source, sink: Sink, form: Format) -> None:
-    """Every line is a JSON value, or an element of an array."""
-    for offset, line in long_lines(source, sink):
+def read_json(source: Source, sink: Sink, form: Format) -> None:
+    """Traces by lines where the lines are values, otherwise as one document."""
+    pieces = source.pieces(_PIECE)
+    head = source.head
+    lines = by_lines(Sample(source.name, head))
+    if lines and len(head) >= HEAD and b"\n" not in head:  # one line so far: a long one, or all there is
+        first: list[bytes] = []
+        for piece in pieces:
+            first.append(piece)
+            if b"\n" in piece or sum(map(len, first)) > LINE:
+                break
+        lines = sum(map(len, first)) <= LINE or b"\n" in b"".join(first)[:LINE]
+        pieces = chain(first, pieces)
+    if lines:
+        _read_lines(pieces, sink, form)
+    else:
+        from perfaudit.evidence.readers._spans_document import read_document
+
+        read_document(pieces, sink, form)
+    form.finish()
+
+
+def _read_lines(pieces: Iterator[bytes], sink: Sink, form: Format) -> None:
+    for offset, line in _long_lines(pieces, sink):
         sink.lines()
         text = trimmed(line)
         if text in (b"", b"[", b"]"):
@@ -70,20 +108,13 @@ def read_lines(source: Source, sink: Sink, form: Format) -> None:
             sink.reject(reason, example=line[:2000], offset=offset)
         else:
             sink.parsed()
-    form.finish()
 
 
-def long_lines(source: Source, sink: Sink) -> Iterator[tuple[int, bytes]]:
+def _long_lines(pieces: Iterator[bytes], sink: Sink) -> Iterator[tuple[int, bytes]]:
     """``(offset, line)`` for lines of up to :data:`LINE` bytes; longer ones are counted and rejected."""
     kept: list[bytes] = []
     size = start = 0
-    for piece in chain(source.pieces(_PIECE), (None,)):
-        if piece is None:
-            if 0 < size <= LINE:
-                yield start, b"".join(kept)
-            elif size > LINE:
-                _too_long(sink, start, kept)
-            return
+    for piece in pieces:
         position = 0
         while (end := piece.find(b"\n", position)) >= 0:
             part = piece[position:end]
@@ -95,12 +126,12 @@ def long_lines(source: Source, sink: Sink) -> Iterator[tuple[int, bytes]]:
             start += size + 1
             kept, size, position = [], 0, end + 1
         if position < len(piece):
-            part = piece[position:]
-            size += len(part)
-            if size <= LINE:
-                kept.append(part)
-            else:
-                kept = kept[:1]
+            size += len(piece) - position
+            kept = [*kept, piece[position:]] if size <= LINE else kept[:1]
+    if size > LINE:
+        _too_long(sink, start, kept)
+    elif size:
+        yield start, b"".join(kept)
 
 
 def _too_long(sink: Sink, offset: int, kept: list[bytes]) -> None:
@@ -113,8 +144,3 @@ def scalar(value: Any) -> Any:
     if isinstance(value, (str, int, float)):
         return value
     return scalar(value[0]) if isinstance(value, list) and len(value) == 1 else None
-
-
-def read_json(source: Source, sink: Sink, form: Format) -> None:
-    """Traces by lines, or as a document."""
-    read_lines(source, sink, form)

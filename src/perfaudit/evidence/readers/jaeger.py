@@ -149,6 +149,35 @@ class _Reader:
             out.append(_Trace(spans, {k: _Raw(msgspec.json.encode(v)) for k, v in processes.items()} if isinstance(processes, dict) else None))
         return out
 
+    # ---------------------------------------------------------------- documents
+
+    def begin(self, prefix: bytes) -> None:
+        """The processes come behind the spans as a rule; until then their owners are awaited."""
+        self.table.held = True
+
+    def run(self, text: bytes) -> None:
+        """A list of spans of the trace that is open."""
+        awaited = self._awaited
+        for s in (good := self._good(self._many(text))):
+            if s.processID not in awaited:
+                awaited[s.processID] = Owner()
+        self.spans += good
+        self.owners += [awaited[s.processID] for s in good]
+        if len(self.spans) >= PIECE:
+            self._take()
+
+    def group(self, text: bytes) -> None:
+        """A trace ends: its processes are known."""
+        try:
+            processes = msgspec.json.decode(text, type=_Trace).processes or {}
+        except BROKEN:
+            processes = {}
+        for key, owner in self._awaited.items():
+            owner.known = self._owner(bytes(processes[key])) if key in processes else self._nobody
+        self._awaited = {}
+        self.table.held = False
+        self.table.flush(BATCH)
+
     # ---------------------------------------------------------------- columns
 
     def _take(self) -> None:

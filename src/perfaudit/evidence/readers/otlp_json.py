@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from perfaudit.evidence.readers import Recognised, _otlp
-from perfaudit.evidence.readers._spans_json import BROKEN, read_lines
+from perfaudit.evidence.readers._spans_json import BROKEN, read_json
 from perfaudit.evidence.readers._spans_rows import BATCH, PIECE, Owner, SpanTable
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def sniff(sample: Sample) -> Recognised | None:
     head = sample.head
     if head.lstrip()[:1] not in (b"{", b"["):
         return None
-    if b'"resourceSpans"' in head or b'"resource_spans"' in head:
+    if b'"resourceSpans"' in head or (b'"batches"' in head and (b'"scopeSpans"' in head or b'"instrumentationLibrarySpans"' in head)):
         return Recognised(0.97, hint=HINT)
     if head.lstrip()[:40].lstrip(b"[{ \r\n\t").startswith((b'"resourceMetrics"', b'"resourceLogs"')):
         return Recognised(0.1, note="it holds OTLP metrics or logs, no spans", hint=HINT)
@@ -39,16 +39,20 @@ def sniff(sample: Sample) -> Recognised | None:
 
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """One row per span."""
-    read_lines(source, sink, _Reader(sink, options))
+    read_json(source, sink, _Reader(sink, options))
 
 
 class _Reader:
+    lists_of_spans = False
+
     def __init__(self, sink: Sink, options: ReadOptions) -> None:
         self.table = SpanTable(sink, options, per_us=1000)
         self.spans: list[_otlp.Span] = []
         self.owners: list[Owner] = []
         self._one = msgspec.json.Decoder(_otlp.Request, strict=False).decode
         self._many = msgspec.json.Decoder(list[_otlp.Request], strict=False).decode
+        self._spans = msgspec.json.Decoder(list[_otlp.Span], strict=False).decode
+        self._awaited = Owner()
 
     def value(self, text: bytes) -> str:
         """One request, or an array of them."""
@@ -59,7 +63,7 @@ class _Reader:
         rows = gathered = 0
         other = ""
         for request in requests:
-            for group in request.resourceSpans or ():
+            for group in request.resourceSpans or request.batches or ():
                 new, seen = self._group(group)
                 rows, gathered = rows + new, gathered + seen
             other = "OTLP metrics, not spans" if len(bytes(request.resourceMetrics)) > 2 else "OTLP logs, not spans" if len(bytes(request.resourceLogs)) > 2 else other
@@ -75,18 +79,54 @@ class _Reader:
         for scope in (*(group.scopeSpans or ()), *(group.instrumentationLibrarySpans or ())):
             spans = scope.spans or []
             seen += len(spans)
-            good = [s for s in spans if s.traceId and s.spanId and s.startTimeUnixNano is not None and s.startTimeUnixNano >= 0]
-            if len(good) < len(spans):
-                for s in spans:
-                    if not (s.traceId and s.spanId):
-                        self.table.aside["no trace id" if not s.traceId else "no span id"] += 1
-                    elif s.startTimeUnixNano is None or s.startTimeUnixNano < 0:
-                        self.table.aside["no start time"] += 1
-            self.spans += good
+            self.spans += self._good(spans)
         new = len(self.spans) - before
         if new:
             self.owners += [_otlp.owner(self.table, bytes(group.resource))] * new
         return new, seen
+
+    def _good(self, spans: list[_otlp.Span]) -> list[_otlp.Span]:
+        good = [s for s in spans if s.traceId and s.spanId and s.startTimeUnixNano is not None and s.startTimeUnixNano >= 0]
+        if len(good) < len(spans):
+            for s in spans:
+                if not (s.traceId and s.spanId):
+                    self.table.aside["no trace id" if not s.traceId else "no span id"] += 1
+                elif s.startTimeUnixNano is None or s.startTimeUnixNano < 0:
+                    self.table.aside["no start time"] += 1
+        return good
+
+    # ---------------------------------------------------------------- documents
+
+    def begin(self, prefix: bytes) -> None:
+        """The resource comes before its spans as a rule."""
+        self._awaited = Owner()
+        self.table.held = not self._resource(prefix + b"]}]}")
+
+    def run(self, text: bytes) -> None:
+        """A list of spans of the resource that is open."""
+        good = self._good(self._spans(text))
+        self.spans += good
+        self.owners += [self._awaited] * len(good)
+        if len(self.spans) >= PIECE:
+            self._take()
+
+    def group(self, text: bytes) -> None:
+        """The spans of a resource end."""
+        self._resource(text)
+        self.table.held = False
+        self.table.flush(BATCH)
+
+    def _resource(self, text: bytes) -> bool:
+        try:
+            resource = bytes(msgspec.json.decode(text, type=_otlp.ResourceSpans).resource)
+        except BROKEN:
+            return False
+        if resource == b"[]":
+            return False
+        self._awaited.known = _otlp.owner(self.table, resource)
+        return True
+
+    # ---------------------------------------------------------------- columns
 
     def _take(self) -> None:
         """The spans that were decoded last become columns."""
@@ -125,7 +165,7 @@ def lenient(text: bytes, table: SpanTable) -> list[_otlp.Request]:
     out = []
     for request in value if isinstance(value, list) else [value]:
         groups = []
-        for group in _dicts(request, "resourceSpans"):
+        for group in _dicts(request, "resourceSpans") or _dicts(request, "batches"):
             spans = []
             for span in (s for key in ("scopeSpans", "instrumentationLibrarySpans") for scope in _dicts(group, key) for s in _dicts(scope, "spans")):
                 try:

@@ -21,7 +21,7 @@ class Penetration(Mechanism):
 
     problem = "cache-penetration"
     seconds = (18, 38, 20)
-    needs = ("cache", "statements", "traces")
+    needs = ("cache",)
     victim = statement = ""
 
     def empty(self, phase: Phase) -> float:

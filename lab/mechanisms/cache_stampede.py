@@ -19,7 +19,7 @@ class Stampede(Mechanism):
     """The same list of the most wanted on both stacks, made by a grouping over the last orders."""
 
     problem = "cache-stampede"
-    needs = ("cache", "traces", "metrics")
+    needs = ("cache",)
     seconds = (20, 46, 24)
     #: What the statement that makes the list is known by.
     statement = ""

@@ -19,7 +19,7 @@ class LowHitRatio(Mechanism):
 
     problem = "low-hit-ratio"
     seconds = (18, 38, 20)
-    needs = ("cache", "traces", "metrics")
+    needs = ("cache",)
     page = ""
 
     def signature(self, seen: Observed) -> list[Sign]:

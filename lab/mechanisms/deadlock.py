@@ -22,7 +22,7 @@ class OnMarket(Mechanism):
     def choose(self, rng: random.Random) -> None:
         """The fee, the share of orders, and how long the partner takes."""
         self.parameters = {"desks": 3, "fee": round(rng.uniform(0.4, 2.5), 2)}
-        self.settings = {"rate": rng.uniform(27, 31), "weights": {"place": rng.randint(38, 44)}, "partner": {"ms": round(rng.uniform(28, 34), 1)}}
+        self.settings = {"rate": rng.uniform(27, 31), "weights": {"place": rng.randint(52, 58)}, "partner": {"ms": round(rng.uniform(28, 34), 1)}}
 
     def breaks(self, stack: Stack) -> None:
         """Deploys it."""

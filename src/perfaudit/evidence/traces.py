@@ -27,13 +27,12 @@ _KINDS = {"server": 1, "client": 2, "producer": 3, "consumer": 4}
 class Traces:
     """The spans of whole traces, in the order of the traces' first spans, within a trace in input order. Arrays have shape (n,).
 
-    ``trace``: code (``trace_ids``); ``offsets``: where each trace begins, shape (traces + 1,). ``row``: position among the rows read. ``start``, ``end``: µs.
+    ``offsets``: where each trace begins, shape (traces + 1,); ``trace_ids``: Arrow array, shape (traces,). ``row``: position among the rows read. ``start``, ``end``: µs.
     ``parent``: index, −1 for a root. ``late``: the parent does not wait for it (a consumer of its producer, or it only follows). ``flags``: bits of
     :mod:`perfaudit.kernels.trace_trees`. ``shift``: µs added to the clock, where that was asked for. ``symbols``: codes of each of :data:`SYMBOLS`, −1 for null,
     and ``names`` their texts. ``span_ids``: Arrow array by ``row``, where asked for. ``counts``: what was found, for the data quality.
     """
 
-    trace: Any
     offsets: Any
     row: Any
     start: Any
@@ -50,6 +49,10 @@ class Traces:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def trace_of(self, span: Any) -> Any:
+        """The traces of spans, as indices."""
+        return np.searchsorted(self.offsets, span, "right") - 1
 
     def chunks(self, most: int = CHUNK) -> Iterator[tuple[int, int]]:
         """Ranges of whole traces with about ``most`` spans each."""
@@ -81,28 +84,27 @@ class Traces:
 
 def read(bundle: Bundle, *, ids: bool = False, correct_skew: bool = False) -> Traces:
     """All traces of a bundle. ``ids`` keeps the spans' identifiers; ``correct_skew`` moves spans of other clocks into their parents."""
-    columns, counts = _load(bundle, ids)
-    traces = _assemble(columns, counts)
+    traces = _assemble(*_load(bundle))
+    if ids:
+        traces = replace(traces, span_ids=_span_ids(bundle))
     return _corrected(traces) if correct_skew else traces
 
 
-def _load(bundle: Bundle, ids: bool) -> tuple[dict[str, Any], dict[str, int]]:
+def _load(bundle: Bundle) -> tuple[dict[str, Any], dict[str, int]]:
     """The columns of ``spans`` in input order, identifiers of spans hashed, those of traces as codes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-    from perfaudit.kernels.trace_trees import hash_ids
 
     n = bundle.rows("spans")
     wanted = ("trace_id", "span_id", "parent_span_id", "time", "duration_us", "follows", *SYMBOLS)
     column: dict[str, Any] = {"start": np.zeros(n, np.int64), "length": np.zeros(n, np.int64), "follows": np.zeros(n, bool), "usable": np.zeros(n, bool)}
     column |= {"span": np.zeros(n, np.uint64), "above": np.zeros(n, np.uint64), "has_parent": np.zeros(n, bool), "trace": np.zeros(n, np.int32)}
-    codes = {name: _Codes() for name in SYMBOLS}
-    traces, kept, at = _Codes(), [], 0
+    codes = {name: _Codes(n) for name in SYMBOLS}
+    traces, at = _Interned(), 0
     without = {"without trace id": 0, "without span id": 0, "without time": 0, "without duration": 0}
     for path, _ in bundle.parts("spans"):
         with pq.ParquetFile(path, read_dictionary=[*SYMBOLS]) as file:
-            for batch in file.iter_batches(BATCH, columns=[c for c in wanted if c in file.schema_arrow.names]):
+            for batch in _batches(file, [c for c in wanted if c in file.schema_arrow.names]):
                 m = batch.num_rows
                 have = {name: batch.column(i) for i, name in enumerate(batch.schema.names)}
                 to = slice(at, at + m)
@@ -117,31 +119,42 @@ def _load(bundle: Bundle, ids: bool) -> tuple[dict[str, Any], dict[str, int]]:
                         column[key][to] = values.fill_null(False if name == "follows" else 0).to_numpy(False)
                 for name, key in (("span_id", "span"), ("parent_span_id", "above")):
                     if name in have:
-                        _, ends, data = have[name].buffers()
-                        if data is not None:
-                            where = np.frombuffer(ends, np.int32)[have[name].offset : have[name].offset + m + 1]
-                            hash_ids(np.frombuffer(data, np.uint8), where, at, column[key])
+                        _hash(have[name], column[key], at)
                 if "trace_id" in have:
                     column["trace"][to] = traces.of(have["trace_id"].dictionary_encode())
                 for name in SYMBOLS:
-                    codes[name].column.append(codes[name].of(have[name]) if name in have else np.full(m, -1, np.int32))
-                if ids:
-                    kept.append(have["span_id"] if "span_id" in have else pa.nulls(m, pa.string()))
+                    if name in have:
+                        codes[name].column[to] = codes[name].of(have[name])
                 at += m
-    nothing = np.full(0, -1, np.int32)
-    column |= {name: np.concatenate([nothing, *codes[name].column]) for name in SYMBOLS}
+    column |= {name: codes[name].column for name in SYMBOLS}
     column["names"] = {name: list(codes[name].known) for name in SYMBOLS}
-    column["trace_ids"] = pa.array(list(traces.known), pa.string())
-    column["span_ids"] = pa.chunked_array(kept, pa.string()) if ids else None
+    column["trace_ids"] = pa.chunked_array(traces.texts, pa.string())
     return column, {"rows": n, **without}
 
 
-class _Codes:
-    """Codes of texts, the same over all batches, in order of arrival."""
+def _span_ids(bundle: Bundle) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    def __init__(self) -> None:
+    kept = []
+    for path, _ in bundle.parts("spans"):
+        with pq.ParquetFile(path) as file:
+            kept += [b.column(0) if b.num_columns else pa.nulls(b.num_rows, pa.string()) for b in _batches(file, [c for c in ("span_id",) if c in file.schema_arrow.names])]
+    return pa.chunked_array(kept, pa.string())
+
+
+def _batches(file: Any, columns: list[str]) -> Iterator[Any]:
+    """A row group at a time: over several, Arrow decodes far ahead."""
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(BATCH, row_groups=[group], columns=columns)
+
+
+class _Codes:
+    """Codes of few texts, the same over all batches, in order of arrival."""
+
+    def __init__(self, rows: int) -> None:
         self.known: dict[str, int] = {}
-        self.column: list[Any] = []
+        self.column = np.full(rows, -1, np.int32)
 
     def of(self, array: Any) -> Any:
         """The codes of an Arrow dictionary array, −1 for null."""
@@ -150,24 +163,61 @@ class _Codes:
         return np.where(index < 0, np.int32(-1), here[index])
 
 
+class _Interned:
+    """Codes of many texts, by a 64-bit hash: of a million, two are taken for one with a probability of 3·10⁻⁸ (birthday bound)."""
+
+    def __init__(self) -> None:
+        self.texts: list[Any] = []
+        self.hashes = np.empty(1 << 14, np.uint64)
+        self.slots = np.full(1 << 15, -1, np.int32)
+        self.count = 0
+
+    def of(self, array: Any) -> Any:
+        """The codes of an Arrow dictionary array; 0 for null."""
+        from perfaudit.kernels.trace_trees import intern
+
+        m = len(array.dictionary)
+        hashed, codes = np.empty(m, np.uint64), np.zeros(max(m, 1), np.int32)
+        _hash(array.dictionary, hashed, 0)
+        while self.count + m > len(self.hashes):
+            self.hashes = np.concatenate([self.hashes, np.empty_like(self.hashes)])
+        if 2 * len(self.hashes) > len(self.slots):
+            self.slots = np.full(2 * len(self.hashes), -1, np.int32)
+            intern(self.hashes[: self.count], self.hashes, self.slots, 0, np.empty(self.count, np.int32))
+        count = intern(hashed, self.hashes, self.slots, self.count, codes)
+        self.texts.append(array.dictionary.filter(codes[:m] >= self.count) if count > self.count else array.dictionary.slice(0, 0))
+        self.count = count
+        return codes[array.indices.fill_null(0).to_numpy(False)]
+
+
+def _hash(array: Any, out: Any, at: int) -> None:
+    """Hash the texts of an Arrow array into ``out`` from ``at`` on."""
+    from perfaudit.kernels.trace_trees import hash_ids
+
+    _, ends, data = array.buffers()
+    if len(array) and data is not None:
+        hash_ids(np.frombuffer(data, np.uint8), np.frombuffer(ends, np.int32)[array.offset : array.offset + len(array) + 1], at, out)
+
+
 def _assemble(column: dict[str, Any], counts: dict[str, int]) -> Traces:
     from perfaudit.kernels import trace_trees
 
-    rows = np.flatnonzero(column["usable"]).astype(np.int32)
-    trace = column["trace"][rows]
+    rows = np.flatnonzero(column.pop("usable")).astype(np.int32)
+    trace = column.pop("trace")
+    trace = trace if len(rows) == len(trace) else trace[rows]
     offsets = np.zeros(len(column["trace_ids"]) + 1, np.int64)
     np.cumsum(np.bincount(trace, minlength=len(offsets) - 1), out=offsets[1:])
     order = np.empty(len(rows), np.int32)
     trace_trees.group(trace, offsets[:-1].copy(), order)
     row = rows[order]
     del rows, order, trace
-    kinds = np.array([*(_KINDS.get(name, 0) for name in column["names"]["kind"]), 0], np.uint8)
-    kind = kinds[column["kind"][row]]
+    kind = np.array([*(_KINDS.get(name, 0) for name in column["names"]["kind"]), 0], np.uint8)[column["kind"][row]]
     n = len(row)
     parent, flags = np.empty(n, np.int32), np.zeros(n, np.uint8)
-    largest = int(np.diff(offsets).max(initial=1))
-    slots = np.empty(1 << (2 * largest).bit_length(), np.int32)
-    trace_trees.link(offsets, column["span"][row], column["above"][row], column["has_parent"][row], kind, slots, np.empty(n, np.int32), np.zeros(n, np.int32), parent, flags)
+    slots = np.empty(1 << (2 * int(np.diff(offsets).max(initial=1))).bit_length(), np.int32)
+    ids = column.pop("span")[row], column.pop("above")[row], column.pop("has_parent")[row]
+    trace_trees.link(offsets, *ids, kind, slots, np.empty(n, np.int32), np.zeros(n, np.int32), parent, flags)
+    del ids, slots
     counts["duplicates"] = int((parent == trace_trees.DUPLICATE).sum())
     if counts["duplicates"]:
         keep = parent != trace_trees.DUPLICATE
@@ -175,28 +225,31 @@ def _assemble(column: dict[str, Any], counts: dict[str, int]) -> Traces:
         parent = np.where(parent[keep] < 0, np.int32(-1), place[parent[keep]])
         row, flags, kind = row[keep], flags[keep], kind[keep]
         offsets = np.concatenate([[0], np.cumsum(keep)])[offsets]
-    start, length = column["start"][row], column["length"][row]
-    flags[length < 0] |= trace_trees.NEGATIVE
-    end = start + np.maximum(length, 0)
+    start, end = column.pop("start")[row], column.pop("length")[row]
+    flags[end < 0] |= trace_trees.NEGATIVE
+    np.maximum(end, 0, out=end)
+    end += start
     below = parent >= 0
-    late = below & (column["follows"][row] | ((kind == trace_trees.CONSUMER) & (kind[parent] == trace_trees.PRODUCER)))
+    late = below & (column.pop("follows")[row] | ((kind == trace_trees.CONSUMER) & (kind[parent] == trace_trees.PRODUCER)))
     traces = Traces(
-        np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets)), offsets, row, start, end, parent, late, flags, {name: column[name][row] for name in SYMBOLS},
-        column["names"], column["trace_ids"], counts, column["span_ids"],
+        offsets, row, start, end, parent, late, flags, {name: column.pop(name)[row] for name in SYMBOLS},
+        column["names"], column["trace_ids"], counts,
     )  # fmt: skip
-    outside = below & ~late & ((start < start[parent]) | (end > end[parent]))
+    outside = np.flatnonzero(below & ~late & ((start < start[parent]) | (end > end[parent])))
     flags[outside] |= trace_trees.OUTSIDE
-    flags[outside & _apart(traces) & (end - start <= end[parent] - start[parent])] |= trace_trees.SKEWED
+    above = parent[outside]
+    fits = end[outside] - start[outside] <= end[above] - start[above]
+    flags[outside[fits & _apart(traces, outside)]] |= trace_trees.SKEWED
     names = (("orphans", "ORPHAN"), ("self-parents", "SELF_PARENT"), ("cycles", "CYCLE"), ("shared", "SHARED"), ("negative durations", "NEGATIVE"), ("outside their parent", "OUTSIDE"), ("skewed", "SKEWED"))
     counts |= {said: int((flags & getattr(trace_trees, bit) != 0).sum()) for said, bit in names}
     counts |= {"asynchronous": int(late.sum()), "spans": len(row), "traces": int((np.diff(offsets) > 0).sum()), "roots": int((~below).sum())}
     return traces
 
 
-def _apart(traces: Traces) -> Any:
-    """Where the parent waits and is of another service, so maybe of another clock."""
-    service = traces.symbols["service"]
-    return (traces.parent >= 0) & ~traces.late & (service != service[traces.parent])
+def _apart(traces: Traces, span: Any) -> Any:
+    """Which of these spans have a parent that waits and is of another service, so maybe of another clock."""
+    service, above = traces.symbols["service"], traces.parent[span]
+    return (above >= 0) & ~traces.late[span] & (service[span] != service[above])
 
 
 def _corrected(traces: Traces) -> Traces:
@@ -204,6 +257,6 @@ def _corrected(traces: Traces) -> Traces:
 
     n = len(traces)
     shift = np.zeros(n, np.int64)
-    unskew(traces.start, traces.end, traces.parent, _apart(traces), np.empty(n, np.int32), shift, np.zeros(n, bool))
+    unskew(traces.start, traces.end, traces.parent, _apart(traces, np.arange(n)), np.empty(n, np.int32), shift, np.zeros(n, bool))
     counts = traces.counts | {"shifted": int((shift != 0).sum()), "largest shift, µs": int(np.abs(shift).max(initial=0))}
     return replace(traces, start=traces.start + shift, end=traces.end + shift, shift=shift, counts=counts)

@@ -66,15 +66,16 @@ def _partition(start, end, parent, late, completion, first, child, order, cursor
                     span[written], begin[written], until[written] = root, start[root], end[root]
                     written += 1
                 continue
-            _clamp(root, start, end, parent, late, completion, first, child, order, lo, hi)
-            written = _walk(root, parent, first, child, cursor, scratch, lo, hi, reached, span, begin, until, written)
+            lo[root], hi[root] = start[root], end[root]
+            if completion:
+                _stretch(root, start, end, parent, late, first, child, order, lo, hi)
+            written = _walk(root, start, end, parent, completion, first, child, cursor, scratch, lo, hi, reached, span, begin, until, written)
     return written
 
 
 @inlined
-def _clamp(root, start, end, parent, late, completion, first, child, order, lo, hi):
-    """Clamp the tree of ``root`` from its top down into ``lo`` and ``hi``; with ``completion``, stretch it from its leaves up."""
-    lo[root], hi[root] = start[root], end[root]
+def _stretch(root, start, end, parent, late, first, child, order, lo, hi):
+    """Clamp the tree of ``root`` from its top down into ``lo`` and ``hi``, and stretch it from its leaves up to what they set off."""
     order[0] = root
     done, found = 0, 1
     while done < found:
@@ -90,19 +91,31 @@ def _clamp(root, start, end, parent, late, completion, first, child, order, lo, 
                 hi[c] = min(hi[c], high)
             order[found] = c
             found += 1
-    if completion:
-        for at in range(found - 1, 0, -1):
-            i = order[at]
-            hi[parent[i]] = max(hi[parent[i]], hi[i])
+    for at in range(found - 1, 0, -1):
+        i = order[at]
+        hi[parent[i]] = max(hi[parent[i]], hi[i])
 
 
 @inlined
-def _walk(root, parent, first, child, cursor, scratch, lo, hi, reached, span, begin, until, written):
+def _enter(node, start, end, completion, first, child, cursor, scratch, lo, hi, reached):
+    """Begin at the end of ``node``, with its children clamped (only those that are looked at) and in order."""
+    a, b = first[node], first[node + 1]
+    cursor[node], reached[node] = a, hi[node]
+    if not completion:
+        low, high = lo[node], hi[node]
+        for at in range(a, b):
+            c = child[at]
+            lo[c] = min(max(start[c], low), high)
+            hi[c] = min(max(end[c], low), high)
+    _latest_first(child, a, b, hi, scratch)
+
+
+@inlined
+def _walk(root, start, end, parent, completion, first, child, cursor, scratch, lo, hi, reached, span, begin, until, written):
     """Write the sections of ``root`` from ``written`` on; the way back up is the parent, so depth costs no stack."""
     kept = written
     node = root
-    cursor[node], reached[node] = first[node], hi[node]
-    _latest_first(child, first[node], first[node + 1], hi, scratch)
+    _enter(node, start, end, completion, first, child, cursor, scratch, lo, hi, reached)
     while True:
         t = reached[node]
         if cursor[node] < first[node + 1] and lo[node] < t:
@@ -121,8 +134,7 @@ def _walk(root, parent, first, child, cursor, scratch, lo, hi, reached, span, be
                 written += 1
                 continue
             node = c
-            cursor[node], reached[node] = first[node], hi[node]
-            _latest_first(child, first[node], first[node + 1], hi, scratch)
+            _enter(node, start, end, completion, first, child, cursor, scratch, lo, hi, reached)
             continue
         if lo[node] < t:
             span[written], begin[written], until[written] = node, lo[node], t

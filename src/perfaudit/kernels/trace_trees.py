@@ -32,6 +32,20 @@ def hash_ids(data, ends, begin, out):
 
 
 @kernel
+def intern(hashed, hashes, slots, count, codes):
+    """Codes of hashed texts in an open-addressing table: ``hashes`` by code, ``count`` so far, ``slots`` (a power of two) at most half full. Gives the new count."""
+    mask = slots.shape[0] - 1
+    for i in range(hashed.shape[0]):
+        at = _slot(hashed[i], hashes, slots, mask)
+        if slots[at] < 0:
+            hashes[count] = hashed[i]
+            slots[at] = count
+            count += 1
+        codes[i] = slots[at]
+    return count
+
+
+@kernel
 def group(trace, ends, order):
     """A stable counting sort: ``order`` lists the spans by ``trace``; ``ends`` (in: counts + 1 shifted by one, i.e. where each trace begins)."""
     for i in range(trace.shape[0]):

@@ -46,7 +46,7 @@ def write(bundle: Bundle, path: Path, completion: bool = False) -> None:
                     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), values).cast(pa.string())
 
                 columns = [
-                    texts(read.trace[span], read.trace_ids), read.span_ids.take(read.row[span]).combine_chunks(), pa.array(start, pa.timestamp("us")), pa.array(end, pa.timestamp("us")),
+                    read.trace_ids.take(read.trace_of(span)).combine_chunks(), read.span_ids.take(read.row[span]).combine_chunks(), pa.array(start, pa.timestamp("us")), pa.array(end, pa.timestamp("us")),
                     read.span_ids.take(read.row[roots[span]]).combine_chunks(), *(texts(read.symbols[name][span], pa.array(read.names[name], pa.string())) for name in traces.SYMBOLS),
                 ]  # fmt: skip
                 file.write_table(pa.Table.from_arrays(columns, schema=schema))

@@ -23,7 +23,7 @@ class _LongPoll(Healthy):
     what = "Requests of the polling route wait for news for some seconds, as they should; more clients poll than before, no other route is slower."
     slow_by_design = (NAME,)
     #: Share of the polls among all requests at first, and polls a second that come on top.
-    share, more = 0.01, 0.5
+    share, more = 0.01, 0.8
 
     def choose(self, rng: random.Random) -> None:
         """Load, and for how long news are waited for (s)."""

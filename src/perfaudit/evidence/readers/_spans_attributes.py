@@ -27,26 +27,39 @@ KEYS, VALUES = 200, 1_000
 _STATEMENT = 64 << 10
 _MAX_INT = 1 << 62
 
-_QUEUE = {"http.server.request.queue_time": 1e6, "queue_time": 1e6, "queue.wait_ms": 1e3, "messaging.queue_time_ms": 1e3, "queue_time_ms": 1e3}
-_FIRST: Mapping[str, tuple[str, ...]] = {
-    "status": ("http.response.status_code", "http.status_code"),
-    "method": ("http.request.method", "http.method"),
-    "url": ("url.full", "http.url", "http.target", "url.path", "http.path"),
-    "resend": ("http.request.resend_count", "http.resend_count", "http.retry_count"),
-    "request": ("http.request.body.size", "http.request.size", "http.request_content_length", "http.request_content_length_uncompressed", "http.request.header.content-length"),
-    "response": ("http.response.body.size", "http.response.size", "http.response_content_length", "http.response_content_length_uncompressed", "http.response.header.content-length"),
+#: Numbers, by the name of their column: keys, the preferred one first. Of ``queue_us`` also the µs of one unit.
+_NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "http_status": ("http.response.status_code", "http.status_code"),
+    "resend_count": ("http.request.resend_count", "http.resend_count", "http.retry_count"),
+    "request_bytes": ("http.request.body.size", "http.request.size", "http.request_content_length", "http.request_content_length_uncompressed", "http.request.header.content-length"),
+    "response_bytes": ("http.response.body.size", "http.response.size", "http.response_content_length", "http.response_content_length_uncompressed", "http.response.header.content-length"),
     "rows": ("db.response.returned_rows", "db.rows", "db.row_count"),
+    "queue_us": ("http.server.request.queue_time", "queue_time", "queue.wait_ms", "queue_time_ms", "messaging.queue_time_ms"),
+}
+_SECONDS = ("http.server.request.queue_time", "queue_time")
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "method": ("http.request.method", "http.method"),
+    "route": ("http.route",),
+    "url": ("url.full", "http.url", "http.target", "url.path", "http.path"),
     "system": ("db.system.name", "db.system", "messaging.system", "rpc.system.name", "rpc.system", "db.type"),
     "statement": ("db.query.text", "db.statement", "sql.query"),
     "command": ("db.operation.name", "db.operation"),
     "database": ("db.namespace", "db.name", "db.instance"),
     "target": ("messaging.destination.name", "messaging.destination", "rpc.service"),
-    "host": ("server.address", "net.peer.name", "peer.hostname", "net.peer.ip", "peer.address", "peer.ipv4"),
+    "peer": ("peer.service", "service.peer.name"),
+    "host": ("server.address", "net.peer.name", "peer.hostname"),
+    "address": ("net.peer.ip", "peer.address", "peer.ipv4"),
     "port": ("server.port", "net.peer.port", "peer.port"),
     "instance": ("service.instance.id", "k8s.pod.name", "host.name", "hostname", "host.hostname", "container.id"),
+    "kind": ("span.kind",),
+    "code": ("otel.status_code",),
+    "error": ("error.type", "error"),
+    "sampler": ("sampler.type",),
+    "share": ("sampler.param",),
     "rate": ("SampleRate", "sampleRate", "sampling.weight"),
+    "tail": ("tailsampling.policy", "tailsampling.composite_policy", "tailsampling.cached_decision"),
 }
-_SLOT = {name: (slot, place) for slot, names in _FIRST.items() for place, name in enumerate(names)}
+_SLOTS = {key: (name, place) for names in (_NUMBERS, _WORDS) for name, keys in names.items() for place, key in enumerate(keys)}
 #: Keys that the map leaves out: read into columns, of people, of secrets, of addresses, or different in every span.
 _LEFT_OUT = re.compile(
     r"(?i)^(?:telemetry\.|otel\.|otlp\.|exception\.|error$|error\.|span\.kind$|internal\.|sampler\.|sampling\.|tailsampling\.|jaeger\.|http\.|url\.|net\.|network\.|server\.|client\.|"
@@ -56,6 +69,7 @@ _LEFT_OUT = re.compile(
 )
 _NUMBER = re.compile(r"[+-]?(?:\d{1,18}|\d{0,17}\.\d{1,18})(?:[eE][+-]?\d{1,3})?")
 _AUTHORITY = re.compile(r"^[A-Za-z][\w+.-]*://(?:[^/?#@]*@)?([^/?#]*)")
+_DIGITS = re.compile(r"/\d+(?=/|$)")
 _METHOD = re.compile(r"[A-Za-z][A-Za-z_-]{0,19}")
 _SQL = re.compile(r"(?i)^\s*(?:/\*.*?\*/\s*)?(?:select|insert|update|delete|with|begin|commit|rollback|call|merge|replace|lock|set|show|explain|create|alter|drop|truncate|savepoint|release|start)\b", re.DOTALL)
 #: Parameters of drivers: PostgreSQL's grammar has none of them, so each becomes a literal before the text is parsed.
@@ -66,7 +80,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 
 class Said(NamedTuple):
-    """What a span's attributes and its resource's say; the fields are columns of ``spans`` but for ``kind`` and ``failed``."""
+    """What a span's attributes say in words; the fields are columns of ``spans`` but for ``kind`` and ``failed``."""
 
     kind: str | None = None
     failed: bool | None = None
@@ -76,12 +90,6 @@ class Said(NamedTuple):
     system: str | None = None
     method: str | None = None
     route: str | None = None
-    http_status: int | None = None
-    resend_count: int | None = None
-    request_bytes: int | None = None
-    response_bytes: int | None = None
-    rows: int | None = None
-    queue_us: int | None = None
     fingerprint: str | None = None
     statement: str | None = None
     sampler: str | None = None
@@ -89,100 +97,153 @@ class Said(NamedTuple):
     attributes: tuple[tuple[str, str], ...] = ()
 
 
+class Numbers(NamedTuple):
+    """What they say in numbers: columns of ``spans``. Numbers differ in every span where words do not."""
+
+    http_status: int | None = None
+    resend_count: int | None = None
+    request_bytes: int | None = None
+    response_bytes: int | None = None
+    rows: int | None = None
+    queue_us: int | None = None
+
+
 class Reading:
-    """Reads attributes for one source; bounds what its spans may name."""
+    """Reads attributes for one source; bounds what its spans may name. ``words`` are the distinct :class:`Said`."""
 
     def __init__(self, route_patterns: tuple[str, ...] = ()) -> None:
         self.routes = RouteTable(route_patterns)
-        self._values: dict[str, set[str]] = {}
+        self.words: list[Said] = []
+        self._known: dict[Any, int] = {}
+        self._values: dict[str, dict[Any, str] | None] = {}
 
-    def said(self, pairs: Pairs) -> Said:
-        """What ``pairs`` say: values are strings, numbers or booleans, anything else is passed over."""
-        found: dict[str, tuple[int, Any]] = {}
-        more: dict[str, Any] = {}
-        kept: list[tuple[str, str]] = []
+    def forget(self) -> None:
+        """Forget the distinct :class:`Said`."""
+        self.words, self._known = [], {}
+
+    def read(self, pairs: Pairs) -> tuple[int, Numbers]:
+        """``(index in words, numbers)`` of attributes: values are strings, numbers or booleans, anything else is passed over."""
+        found: dict[str, Any] = {}
+        places: dict[str, int] = {}
+        kept: dict[str, str] = {}
         for key, value in pairs:
             if value is None or value == "":
                 continue
-            if slot := _SLOT.get(key):
+            slot = _SLOTS.get(key)
+            if slot is not None:
                 name, place = slot
-                if name not in found or place < found[name][0]:
-                    found[name] = place, value
-                continue
-            more[key] = value
-            if len(kept) < MOST and (entry := self._kept(key, value)):
-                kept.append(entry)
-        return self._row({name: value for name, (_, value) in found.items()}, more, tuple(sorted(dict(kept).items())))
+                if name not in found or place < places[name]:
+                    found[name], places[name] = value, place
+            elif len(kept) < MOST and (text := self._kept(key, value)) is not None:
+                kept[key] = text
+        numbers = _numbers(found, places)
+        if "route" in found:
+            found.pop("url", None)
+        if "url" in found:
+            found["url"] = _shrunk(_text(found["url"]))
+        if "host" not in found:  # of a server, and of its client: one in every span
+            found.pop("port", None)
+            if "route" in found or "url" in found or "method" in found:
+                found.pop("address", None)
+        shape = (*found.items(), None, *kept.items())
+        try:
+            code = self._known.get(shape)
+        except TypeError:  # a list among the values
+            found = {name: value for name, value in found.items() if isinstance(value, (str, int, float))}
+            shape = (*found.items(), None, *kept.items())
+            code = self._known.get(shape)
+        if code is None:
+            code = self._known[shape] = len(self.words)
+            self.words.append(self._said(found, tuple(sorted(kept.items()))))
+        return code, numbers
 
-    def _row(self, found: dict[str, Any], more: dict[str, Any], kept: tuple[tuple[str, str], ...]) -> Said:
+    def said(self, pairs: Pairs) -> Said:
+        """What the attributes of a resource say."""
+        return self.words[self.read(pairs)[0]]
+
+    def _said(self, found: dict[str, Any], kept: tuple[tuple[str, str], ...]) -> Said:
         get = found.get
         system = short(get("system"))
         statement = _statement(get("statement"), get("command"), system)
-        url, route = _text(get("url")), _text(more.get("http.route"))
-        method, status = _text(get("method")), whole(get("status"))
-        sampler, weight = _sampling(more, get("rate"))
-        error = more.get("error.type") or (more.get("error") if isinstance(more.get("error"), str) and more["error"].lower() not in ("true", "false") else None)
-        kind = _text(more.get("span.kind")).lower()
-        numbers = [n if n is not None and n >= 0 else None for n in map(whole, (get("resend"), get("request"), get("response"), get("rows")))]
+        url, route, method, kind = _text(get("url")), _text(get("route")), _text(get("method")), _text(get("kind")).lower()
+        error = get("error")
+        message = error if isinstance(error, str) and error.lower() not in ("true", "false") else None
+        sampler, weight = ("tail", None) if "tail" in found else _sampling(found)
         return Said(
             kind if kind in ("internal", "server", "client", "producer", "consumer") else None,
-            _failed(more), redact.template(str(error))[:200] or None if error else None, short(get("instance")), self._peer(found, more, url, system), system,
-            method.upper() if _METHOD.fullmatch(method) else None,
-            self.routes.values[self.routes.code(route or url)] if route or url else None,
-            status if status is not None and 0 <= status <= 999 else None,
-            numbers[0], numbers[1], numbers[2], numbers[3], _queue(more), statement.fingerprint or None, statement.statement or None, sampler, weight, kept,
+            _failed(_text(get("code")).upper(), error), redact.template(message)[:200] or None if message else None, short(get("instance")), self._peer(found, url, system), system,
+            method.upper() if _METHOD.fullmatch(method) else None, self.routes.values[self.routes.code(route or url)] if route or url else None,
+            statement.fingerprint or None, statement.statement or None, sampler, weight, kept,
         )  # fmt: skip
 
     @staticmethod
-    def _peer(found: dict[str, Any], more: dict[str, Any], url: str, system: str | None) -> str | None:
-        if service := short(more.get("peer.service") or more.get("service.peer.name")):
+    def _peer(found: dict[str, Any], url: str, system: str | None) -> str | None:
+        if service := short(found.get("peer")):
             return service
         for key in ("database", "target"):
             if system and (name := short(found.get(key))):
                 return f"{system}/{name}"
-        if system and "host" not in found:
+        host = found.get("host") or found.get("address")
+        if authority := _AUTHORITY.match(url):
+            return short(authority[1])
+        if host is None:
             return system
-        authority = _AUTHORITY.match(url)
-        host, port = (authority[1], None) if authority else (found.get("host"), found.get("port"))
-        return short(f"{host}:{port}" if host and port is not None and f":{port}" not in str(host) else host)
+        port = found.get("port")
+        return short(f"{host}:{port}" if port is not None and f":{port}" not in str(host) else host)
 
-    def _kept(self, key: str, value: Any) -> tuple[str, str] | None:
-        """An attribute of the map, or None."""
-        if isinstance(value, bool):
-            text = "true" if value else "false"
-        elif isinstance(value, (int, float)):
-            text = str(value)
-        elif isinstance(value, str):
-            text = value
-        else:
-            return None
-        if key not in self._values:
-            if len(key) > LONGEST or len(self._values) >= KEYS or redact.value(key, "a") != "a":
+    def _kept(self, key: str, value: Any) -> str | None:
+        """The text of an attribute in the map, or None."""
+        known = self._values.get(key, self)
+        if known is self:
+            if len(key) > LONGEST or len(self._values) >= KEYS:
                 return None
-            self._values[key] = set()
-        if key in _QUEUE or _left_out(key):
+            known = self._values[key] = None if _LEFT_OUT.search(key) or redact.value(key, "a") != "a" else {}
+        if not isinstance(known, dict):
             return None
-        known = self._values[key]
-        if _NUMBER.fullmatch(text):  # a size may matter even where it differs in every span
-            number = float(text)
-            text = text if number.is_integer() and len(text) <= 9 else f"{number:.4g}"
-            if text not in known and len(known) >= VALUES:
-                text = f"{number:.2g}"
-            else:
-                known.add(text)
-            return key, text
-        text = redact.value(key, text[: LONGEST * 4])
-        text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-        if text not in known:
-            if len(known) >= VALUES:
-                return key, "…"
-            known.add(text)
-        return key, text
+        if value.__class__ not in (str, int, float, bool):
+            return None
+        text = known.get(value if value.__class__ is not bool else str(value))
+        if text is None:
+            text = _valued(key, value, len(known) >= VALUES)
+            if len(known) < VALUES:
+                known[value if value.__class__ is not bool else str(value)] = text
+        return text
 
 
-@lru_cache(maxsize=4_096)
-def _left_out(key: str) -> bool:
-    return _LEFT_OUT.search(key) is not None
+def _valued(key: str, value: Any, full: bool) -> str:
+    """The text of a value, rounded (numbers) or not told (words) where its key has too many."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = value if isinstance(value, str) else str(value)
+    if _NUMBER.fullmatch(text):  # a size may matter even where it differs in every span
+        number = float(text)
+        return f"{number:.2g}" if full else text if number.is_integer() and len(text) <= 9 else f"{number:.4g}"
+    if full:
+        return "…"
+    text = redact.value(key, text[: LONGEST * 4])
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _numbers(found: dict[str, Any], places: dict[str, int]) -> Numbers:
+    """The numbers, taken out of ``found``."""
+    if not found.keys() & _NUMBERS.keys():
+        return _NO_NUMBERS
+    status, wait = whole(found.pop("http_status", None)), found.pop("queue_us", None)
+    sizes = [n if n is not None and n >= 0 else None for n in (whole(found.pop(name, None)) for name in ("resend_count", "request_bytes", "response_bytes", "rows"))]
+    queue = None
+    if wait is not None:
+        wait = float(wait) if isinstance(wait, str) and len(wait) <= 24 and _NUMBER.fullmatch(wait) else wait
+        scale = 1e6 if places["queue_us"] < len(_SECONDS) else 1e3
+        queue = round(wait * scale) if isinstance(wait, (int, float)) and 0 <= wait * scale < 1e12 else None
+    return Numbers(status if status is not None and 0 <= status <= 999 else None, sizes[0], sizes[1], sizes[2], sizes[3], queue)
+
+
+_NO_NUMBERS = Numbers()
+
+
+def _shrunk(url: str) -> str:
+    """A URL or path without query, its numbers as 0: what the route is made from, alike for alike requests."""
+    return _DIGITS.sub("/0", url.partition("?")[0].partition("#")[0]) if url else url
 
 
 @lru_cache(maxsize=16_384)
@@ -209,6 +270,8 @@ def statement_of(text: str) -> sql.Statement:
 
 def whole(value: Any) -> int | None:
     """A number as an integer, None for what is none or beyond reason."""
+    if value.__class__ is int:
+        return int(value) if -_MAX_INT < value < _MAX_INT else None
     if isinstance(value, (bool, str)):
         if isinstance(value, bool) or not (len(value) <= 24 and _NUMBER.fullmatch(value.strip())):
             return None
@@ -229,14 +292,10 @@ def short(value: Any) -> str | None:
     return redact.value("name", str(value)[:200]) or None
 
 
-def _failed(more: dict[str, Any]) -> bool | None:
-    code = _text(more.get("otel.status_code")).upper()
+def _failed(code: str, error: Any) -> bool | None:
     if code in ("ERROR", "OK"):
         return code == "ERROR"
-    error = more.get("error")
-    if error is None:
-        return None
-    return error if isinstance(error, bool) else str(error).lower() != "false"
+    return None if error is None else error if isinstance(error, bool) else str(error).lower() != "false"
 
 
 def _statement(text: Any, command: Any, system: str | None) -> sql.Statement:
@@ -246,29 +305,16 @@ def _statement(text: Any, command: Any, system: str | None) -> sql.Statement:
     return sql.Statement("", word[0].upper()) if word else sql.Statement("", "")
 
 
-def _queue(more: dict[str, Any]) -> int | None:
-    for key, scale in _QUEUE.items():
-        value = more.get(key)
-        if isinstance(value, str) and len(value) <= 24 and _NUMBER.fullmatch(value):
-            value = float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value * scale < 1e12:
-            return round(value * scale)
-    return None
-
-
-def _sampling(more: dict[str, Any], rate: Any) -> tuple[str | None, float | None]:
-    """``(sampler, weight)``: Jaeger's ``sampler.*``, the Collector's ``tailsampling.*``, a sample rate as Honeycomb writes it."""
-    if any(key.startswith("tailsampling.") for key in more):
-        return "tail", None
-    sampler = short(more.get("sampler.type"))
-    value = more.get("sampler.param")
-    if sampler in ("probabilistic", "traceidratio") and isinstance(value, (int, float, str)):
+def _sampling(found: dict[str, Any]) -> tuple[str | None, float | None]:
+    """``(sampler, weight)``: Jaeger's ``sampler.*``, or a sample rate as Honeycomb writes it."""
+    sampler = short(found.get("sampler"))
+    if sampler in ("probabilistic", "traceidratio"):
         try:
-            share = float(value)
+            share = float(found.get("share", ""))
         except ValueError:
             return sampler, None
         return sampler, 1 / share if 1e-9 < share <= 1 else None
-    number = whole(rate)
+    number = whole(found.get("rate"))
     return sampler, float(number) if number and number > 0 else None
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from perfaudit.evidence.readers._access_columns import Symbols
-from perfaudit.evidence.readers._spans_attributes import MOST, Pairs, Reading, Said, operation, short
+from perfaudit.evidence.readers._spans_attributes import MOST, Numbers, Pairs, Reading, Said, operation, short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +45,7 @@ _CALLS = (2, 3)  # client and producer
 _HEX = re.compile(r"[0-9a-fA-F]{1,32}")
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 _FAR = (1 << 63) - 1
+_SILENT = Said()
 
 
 @dataclass(eq=False)
@@ -53,7 +54,7 @@ class Owner:
     comes behind its spans."""
 
     service: str | None = None
-    said: Said = Said()
+    said: Said = _SILENT
     known: Owner | None = None
 
 
@@ -88,7 +89,7 @@ class SpanTable:
         self.sink, self.options, self.per_us = sink, options, per_us
         self.batch = Batch()
         self.reading = Reading(options.route_patterns)
-        self.said: list[Said] = []
+        self.read: list[tuple[int, Numbers]] = []
         self.aside: Counter[str] = Counter()
         self.weighted = self.tail = 0
         self.held = False
@@ -121,8 +122,8 @@ class SpanTable:
                     raw = raws[i]
                     code = known.get(raw)
                     if code is None:
-                        code = len(self.said)
-                        self.said.append(self.reading.said(pairs(raw)))
+                        code = len(self.read)
+                        self.read.append(self.reading.read(pairs(raw)))
                         if len(raw) <= _LONG:
                             known[raw] = code
                     codes[i] = code
@@ -138,8 +139,9 @@ class SpanTable:
         whole, self.batch = self.batch, Batch()
         for batch in _parts(whole) if rows > 2 * BATCH else (whole,):
             self._write(batch, len(batch.starts))
-        if len(self.said) > _REMEMBERED:
-            self.said, self._codes = [], {}
+        if len(self.read) > _REMEMBERED:
+            self.read, self._codes = [], {}
+            self.reading.forget()
 
     def _write(self, batch: Batch, rows: int) -> None:
         import numpy as np
@@ -148,10 +150,11 @@ class SpanTable:
         owners = [owner.known or _NOBODY for owner in batch.owners]
         distinct = list(dict.fromkeys(owners))
         place = {owner: i for i, owner in enumerate(distinct)}
-        pairs = np.array(batch.codes, np.int64) * len(distinct) + np.array([place[owner] for owner in owners], np.int64)
-        used, inverse = np.unique(pairs, return_inverse=True)
-        where = pa.array(inverse.astype(np.int32))
-        said = [_joined(self.said[i // len(distinct)], distinct[i % len(distinct)].said) for i in used.tolist()]
+        each, which = np.unique(np.array(batch.codes, np.int64), return_inverse=True)
+        read = [self.read[i] for i in each.tolist()]
+        words = np.array([word for word, _ in read], np.int64)[which]
+        used, inverse = np.unique(words * len(distinct) + np.array([place[owner] for owner in owners], np.int64), return_inverse=True)
+        said = [_joined(self.reading.words[i // len(distinct)], distinct[i % len(distinct)].said) for i in used.tolist()]
         kinds, calls = self._kinds(np.array(batch.kinds, np.int32), said, inverse)
         time, duration, ended = micros(batch.starts, batch.ends, self.per_us)
         columns: dict[str, Any] = {
@@ -163,8 +166,13 @@ class SpanTable:
             "shared": np.isin(np.arange(rows), list(batch.shared)) if batch.shared else False,
         }  # fmt: skip
         for name in Said._fields[2:-1]:
-            if self.options.wants("spans", name) and (column := _taken(name, said, where, inverse, calls)) is not None:
+            if self.options.wants("spans", name) and (column := _taken(name, said, inverse, calls)) is not None:
                 columns[name] = column
+        numbers = pa.array(which.astype(np.int32))
+        for i, name in enumerate(Numbers._fields):
+            values = [row[1][i] for row in read]
+            if self.options.wants("spans", name) and any(v is not None for v in values):
+                columns[name] = pa.array(values, pa.int64()).take(numbers)
         if self.options.wants("spans", "attributes"):
             columns["attributes"] = _maps(said, inverse)
         for name, sparse in (("links", batch.links), ("exceptions", batch.exceptions)):
@@ -231,7 +239,7 @@ def _operation(name: str | None) -> str | None:
     return operation(name) if name else None
 
 
-def _taken(name: str, said: list[Said], where: pa.Array, inverse: Array, calls: Array) -> Any:
+def _taken(name: str, said: list[Said], inverse: Array, calls: Array) -> Any:
     """A column of what attributes say, or None where nothing does."""
     import numpy as np
     import pyarrow as pa
@@ -239,10 +247,8 @@ def _taken(name: str, said: list[Said], where: pa.Array, inverse: Array, calls: 
     values = [getattr(s, name) for s in said]
     if all(v is None for v in values):
         return None
-    if name in ("http_status", "resend_count", "request_bytes", "response_bytes", "rows", "queue_us"):
-        return pa.array(values, pa.int64()).take(where)
     if name == "weight":
-        return pa.array(values, pa.float64()).take(where)
+        return pa.array(values, pa.float64()).take(pa.array(inverse.astype(np.int32)))
     column = pa.array(values, pa.string()).dictionary_encode()
     codes = column.indices.fill_null(-1).to_numpy()[inverse]
     if name == "peer":

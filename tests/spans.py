@@ -27,7 +27,7 @@ def odd_trace(rng: random.Random, name: str) -> list[Row]:
         start = rng.randrange(-2, scale)
         rows.append({
             "trace_id": name, "span_id": f"s{i}", "parent_span_id": parent, "time": base + start, "duration_us": rng.choice((0, -3, scale, rng.randrange(scale), rng.randrange(scale))),
-            "follows": True if rng.random() < 0.06 else None, "kind": rng.choice(KINDS), "service": rng.choice("abc"), "operation": "op",
+            "links": rng.choices((None, ["other:s0"], ["other:s1", f"{name}:{parent}"]), (90, 4, 6))[0], "kind": rng.choice(KINDS), "service": rng.choice("abc"), "operation": "op",
         })  # fmt: skip
         if rng.random() < 0.1:
             twin = rng.choice(("client", "server", "internal"))
@@ -83,7 +83,9 @@ def reference(rows: list[Row], completion: bool = False) -> dict[int, list[Secti
     kept, parent, _ = trees(rows)
 
     def late(i: int) -> bool:
-        return bool(rows[i]["follows"]) or (rows[i]["kind"] == "consumer" and rows[parent[i]]["kind"] == "producer")
+        above = rows[parent[i]]
+        followed = above["span_id"] != rows[i]["span_id"] and f"{above['trace_id']}:{above['span_id']}" in (rows[i]["links"] or ())
+        return followed or (rows[i]["kind"] == "consumer" and above["kind"] == "producer")
 
     children: dict[int, list[int]] = {i: [] for i in kept}
     for i in kept:

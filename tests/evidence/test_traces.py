@@ -76,6 +76,12 @@ def test_the_view_is_what_a_person_reads(recorded: tuple[list[Row], list[list[in
     assert all(row[1].startswith("s") and row[4].startswith("s") for row in found)
 
 
+def test_a_fragment_is_not_added_up() -> None:
+    rows = [span("a", None, 0, 100), span("b", "gone", 10, 50), {**span("c", "gone", 0, 7), "trace_id": "U"}]
+    evidence = testing.evidence(spans=rows)
+    assert evidence.rows("SELECT root_span_id, root_service, fragment FROM critical_path ORDER BY 1") == [("a", "web", False), ("b", "web", True), ("c", "web", False)]
+
+
 def span(span_id: str, parent: str | None, time: int, duration: int, service: str = "web", **more: Any) -> Row:
     return {"trace_id": "T", "span_id": span_id, "parent_span_id": parent, "time": time, "duration_us": duration, "operation": "op", "kind": "internal"} | more | {"service": service}
 

@@ -29,7 +29,7 @@ class Traces:
 
     ``offsets``: where each trace begins, shape (traces + 1,); ``trace_ids``: Arrow array, shape (traces,). ``row``: position among the rows read. ``start``, ``end``: µs.
     ``parent``: index, −1 for a root. ``late``: the parent does not wait for it (a consumer of its producer, or it only follows). ``flags``: bits of
-    :mod:`perfaudit.kernels.trace_trees`. ``shift``: µs added to the clock, where that was asked for. ``symbols``: codes of each of :data:`SYMBOLS`, −1 for null,
+    :mod:`perfaudit.kernels.trace_trees`. ``shift``: µs added to the clock, where that was asked for. ``symbols``: codes of texts by column, −1 for null,
     and ``names`` their texts. ``span_ids``: Arrow array by ``row``, where asked for. ``counts``: what was found, for the data quality.
     """
 
@@ -54,6 +54,13 @@ class Traces:
         """The traces of spans, as indices."""
         return np.searchsorted(self.offsets, span, "right") - 1
 
+    def texts(self, name: str, span: Any) -> Any:
+        """The texts of a column of symbols, as an Arrow array."""
+        import pyarrow as pa
+
+        codes = self.symbols[name][span]
+        return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(self.names[name], pa.string())).cast(pa.string())
+
     def chunks(self, most: int = CHUNK) -> Iterator[tuple[int, int]]:
         """Ranges of whole traces with about ``most`` spans each."""
         at, n = 0, len(self)
@@ -72,6 +79,22 @@ class Traces:
             found = sections(self.start[a:b], self.end[a:b], parent, self.late[a:b], completion)
             yield Sections(found.span + np.int32(a), found.start, found.end)
 
+    def fragments(self) -> Any:
+        """Whether each span is a root only because its parent is missing or it is its own, while its trace has a proper root as well (bool).
+
+        Its time lies within what that root waited for, or nobody waited for it: adding it up would count time twice.
+        """
+        from perfaudit.kernels.trace_trees import CYCLE, ORPHAN, SELF_PARENT
+
+        root = self.parent < 0
+        proper = root & (self.flags & (ORPHAN | SELF_PARENT | CYCLE) == 0)
+        has = np.zeros(len(self.offsets) - 1, bool)
+        has[self.trace_of(np.flatnonzero(proper))] = True
+        at = np.flatnonzero(root & ~proper)
+        out = np.zeros(len(self), bool)
+        out[at] = has[self.trace_of(at)]
+        return out
+
     def roots(self) -> Any:
         """The root of each span, as an index, int32."""
         above = np.where(self.parent < 0, np.arange(len(self), dtype=np.int32), self.parent)
@@ -82,28 +105,31 @@ class Traces:
             above = further
 
 
-def read(bundle: Bundle, *, ids: bool = False, correct_skew: bool = False) -> Traces:
-    """All traces of a bundle. ``ids`` keeps the spans' identifiers; ``correct_skew`` moves spans of other clocks into their parents."""
-    traces = _assemble(*_load(bundle))
+def read(bundle: Bundle, *, symbols: tuple[str, ...] = SYMBOLS, ids: bool = False, correct_skew: bool = False) -> Traces:
+    """All traces of a bundle, with these columns of symbols (:data:`SYMBOLS` at least).
+
+    ``ids`` keeps the spans' identifiers; ``correct_skew`` moves spans of other clocks into their parents.
+    """
+    traces = _assemble(*_load(bundle, symbols))
     if ids:
         traces = replace(traces, span_ids=_span_ids(bundle))
     return _corrected(traces) if correct_skew else traces
 
 
-def _load(bundle: Bundle) -> tuple[dict[str, Any], dict[str, int]]:
+def _load(bundle: Bundle, symbols: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, int]]:
     """The columns of ``spans`` in input order, identifiers of spans hashed, those of traces as codes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     n = bundle.rows("spans")
-    wanted = ("trace_id", "span_id", "parent_span_id", "time", "duration_us", "follows", *SYMBOLS)
+    wanted = ("trace_id", "span_id", "parent_span_id", "time", "duration_us", "links", *symbols)
     column: dict[str, Any] = {"start": np.zeros(n, np.int64), "length": np.zeros(n, np.int64), "follows": np.zeros(n, bool), "usable": np.zeros(n, bool)}
     column |= {"span": np.zeros(n, np.uint64), "above": np.zeros(n, np.uint64), "has_parent": np.zeros(n, bool), "trace": np.zeros(n, np.int32)}
-    codes = {name: _Codes(n) for name in SYMBOLS}
+    codes = {name: _Codes(n) for name in symbols}
     traces, at = _Interned(), 0
     without = {"without trace id": 0, "without span id": 0, "without time": 0, "without duration": 0}
     for path, _ in bundle.parts("spans"):
-        with pq.ParquetFile(path, read_dictionary=[*SYMBOLS]) as file:
+        with pq.ParquetFile(path, read_dictionary=[*symbols]) as file:
             for batch in _batches(file, [c for c in wanted if c in file.schema_arrow.names]):
                 m = batch.num_rows
                 have = {name: batch.column(i) for i, name in enumerate(batch.schema.names)}
@@ -113,23 +139,33 @@ def _load(bundle: Bundle) -> tuple[dict[str, Any], dict[str, int]]:
                     without[key] += int(null[name].sum())
                 column["usable"][to] = ~(null["trace_id"] | null["span_id"] | null["time"])
                 column["has_parent"][to] = ~null["parent_span_id"]
-                for name, key, kind in (("time", "start", pa.int64()), ("duration_us", "length", pa.int64()), ("follows", "follows", pa.bool_())):
+                for name, key in (("time", "start"), ("duration_us", "length")):
                     if name in have:
-                        values = have[name].view(kind) if name == "time" else have[name]
-                        column[key][to] = values.fill_null(False if name == "follows" else 0).to_numpy(False)
+                        column[key][to] = (have[name].view(pa.int64()) if name == "time" else have[name]).fill_null(0).to_numpy(False)
+                if "links" in have and have["links"].null_count < m:
+                    column["follows"][at + _followers(have)] = True
                 for name, key in (("span_id", "span"), ("parent_span_id", "above")):
                     if name in have:
                         _hash(have[name], column[key], at)
                 if "trace_id" in have:
                     column["trace"][to] = traces.of(have["trace_id"].dictionary_encode())
-                for name in SYMBOLS:
+                for name in symbols:
                     if name in have:
                         codes[name].column[to] = codes[name].of(have[name])
                 at += m
-    column |= {name: codes[name].column for name in SYMBOLS}
-    column["names"] = {name: list(codes[name].known) for name in SYMBOLS}
+    column |= {name: codes[name].column for name in symbols}
+    column["names"] = {name: list(codes[name].known) for name in symbols}
     column["trace_ids"] = pa.chunked_array(traces.texts, pa.string())
     return column, {"rows": n, **without}
+
+
+def _followers(have: dict[str, Any]) -> Any:
+    """The rows that have a link to their own parent: a follows-from reference."""
+    import pyarrow.compute as pc
+
+    row = pc.list_parent_indices(have["links"])
+    own = pc.binary_join_element_wise(have["trace_id"].take(row), have["parent_span_id"].take(row), ":")
+    return row.filter(pc.equal(pc.list_flatten(have["links"]), own).fill_null(False)).to_numpy(False)
 
 
 def _span_ids(bundle: Bundle) -> Any:
@@ -230,9 +266,9 @@ def _assemble(column: dict[str, Any], counts: dict[str, int]) -> Traces:
     np.maximum(end, 0, out=end)
     end += start
     below = parent >= 0
-    late = below & (column.pop("follows")[row] | ((kind == trace_trees.CONSUMER) & (kind[parent] == trace_trees.PRODUCER)))
+    late = below & ((column.pop("follows")[row] & (flags & trace_trees.SHARED == 0)) | ((kind == trace_trees.CONSUMER) & (kind[parent] == trace_trees.PRODUCER)))
     traces = Traces(
-        offsets, row, start, end, parent, late, flags, {name: column.pop(name)[row] for name in SYMBOLS},
+        offsets, row, start, end, parent, late, flags, {name: column.pop(name)[row] for name in column["names"]},
         column["names"], column["trace_ids"], counts,
     )  # fmt: skip
     outside = np.flatnonzero(below & ~late & ((start < start[parent]) | (end > end[parent])))

@@ -19,6 +19,9 @@ COLUMNS = {
     "start_time": ("TIMESTAMP", "from when"),
     "end_time": ("TIMESTAMP", "to when; later than start_time"),
     "root_span_id": ("VARCHAR", "the root: a trace with missing spans has several"),
+    "root_service": ("VARCHAR", "the root's service"),
+    "root_operation": ("VARCHAR", "the root's name"),
+    "fragment": ("BOOLEAN", "the root's parent is missing and the trace has a proper root as well: do not add up"),
     "service": ("VARCHAR", "the span's service"),
     "operation": ("VARCHAR", "the span's name"),
     "kind": ("VARCHAR", "the span's kind"),
@@ -27,26 +30,24 @@ COLUMNS = {
 
 def write(bundle: Bundle, path: Path, completion: bool = False) -> None:
     """Write the sections of all traces to a Parquet file, ordered by trace (as recorded), root and time."""
-    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from perfaudit.evidence import traces
 
-    types = {"VARCHAR": pa.string(), "TIMESTAMP": pa.timestamp("us")}
+    types = {"VARCHAR": pa.string(), "TIMESTAMP": pa.timestamp("us"), "BOOLEAN": pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, (kind, _) in COLUMNS.items()])
     read = traces.read(bundle, ids=True)
-    roots = read.roots()
+    roots, fragments = read.roots(), read.fragments()
     with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as file:
         for found in read.sections(completion):
             for at in range(0, len(found.span), traces.BATCH):
                 span, start, end = (column[at : at + traces.BATCH] for column in found)
 
-                def texts(codes: np.ndarray[tuple[int], np.dtype[np.int32]], values: pa.Array) -> pa.Array:
-                    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), values).cast(pa.string())
-
+                root = roots[span]
                 columns = [
-                    read.trace_ids.take(read.trace_of(span)).combine_chunks(), read.span_ids.take(read.row[span]).combine_chunks(), pa.array(start, pa.timestamp("us")), pa.array(end, pa.timestamp("us")),
-                    read.span_ids.take(read.row[roots[span]]).combine_chunks(), *(texts(read.symbols[name][span], pa.array(read.names[name], pa.string())) for name in traces.SYMBOLS),
+                    read.trace_ids.take(read.trace_of(span)).combine_chunks(), read.span_ids.take(read.row[span]).combine_chunks(), pa.array(start, pa.timestamp("us")),
+                    pa.array(end, pa.timestamp("us")), read.span_ids.take(read.row[root]).combine_chunks(), read.texts("service", root), read.texts("operation", root),
+                    pa.array(fragments[root]), *(read.texts(name, span) for name in traces.SYMBOLS),
                 ]  # fmt: skip
                 file.write_table(pa.Table.from_arrays(columns, schema=schema))

@@ -66,7 +66,7 @@ class OnMarket(Surge):
     def choose(self, rng: random.Random) -> None:
         """How many more come, and for how many there is room."""
         self.times, self.room = rng.uniform(4.2, 4.8), 2
-        self.settings = {"rate": rng.uniform(22, 25), "limit": self.room, "partner": {"ms": rng.randint(38, 48)}, "sampling": round(rng.uniform(0.07, 0.1), 3)}
+        self.settings = {"rate": rng.uniform(22, 25), "limit": self.room, "partner": {"ms": rng.randint(38, 48)}, "sampling": round(rng.uniform(0.05, 0.07), 3)}
 
 
 class OnShop(Surge):

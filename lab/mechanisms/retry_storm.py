@@ -90,7 +90,7 @@ class OnShop(_Storm):
     stack = "shop"
     route = "checkout"
     victims = ("checkout",)
-    patient = (1.06, 1.16)
+    patient = (1.18, 1.3)
 
     def choose(self, rng: random.Random) -> None:
         """Lines that are a third busy with what is charged once, and that let only some wait."""

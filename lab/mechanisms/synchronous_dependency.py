@@ -78,7 +78,7 @@ class OnShop(_Audit):
 
     stack = "shop"
     victims = ("customer", "purchases")
-    handled = r"/<int:number>"
+    handled = r"(customers|readers|guests)/<int:number>"
     beside = 4
 
     def choose(self, rng: random.Random) -> None:

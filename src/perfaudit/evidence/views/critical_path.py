@@ -19,12 +19,14 @@ COLUMNS = {
     "start_time": ("TIMESTAMP", "from when"),
     "end_time": ("TIMESTAMP", "to when; later than start_time"),
     "root_span_id": ("VARCHAR", "the root: a trace with missing spans has several"),
+    "root_time": ("TIMESTAMP", "when the root began"),
     "root_service": ("VARCHAR", "the root's service"),
     "root_operation": ("VARCHAR", "the root's name"),
     "fragment": ("BOOLEAN", "the root's parent is missing and the trace has a proper root as well: do not add up"),
     "service": ("VARCHAR", "the span's service"),
     "operation": ("VARCHAR", "the span's name"),
     "kind": ("VARCHAR", "the span's kind"),
+    "component": ("VARCHAR", "what the time is: self, downstream, database, cache, queue, pool wait, connection set-up or application wait"),
 }
 
 
@@ -33,21 +35,21 @@ def write(bundle: Bundle, path: Path, completion: bool = False) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from perfaudit.evidence import traces
+    from perfaudit.evidence import components, traces
 
     types = {"VARCHAR": pa.string(), "TIMESTAMP": pa.timestamp("us"), "BOOLEAN": pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, (kind, _) in COLUMNS.items()])
-    read = traces.read(bundle, ids=True)
-    roots, fragments = read.roots(), read.fragments()
+    read = traces.read(bundle, symbols=components.NEEDED, ids=True)
+    fragments, names = read.fragments(), pa.array(components.COMPONENTS)
     with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as file:
-        for found in read.sections(completion):
+        for found in components.pieces(read, completion):
             for at in range(0, len(found.span), traces.BATCH):
-                span, start, end = (column[at : at + traces.BATCH] for column in found)
+                span, root, start, end, component = (column[at : at + traces.BATCH] for column in found)
 
-                root = roots[span]
                 columns = [
                     read.trace_ids.take(read.trace_of(span)).combine_chunks(), read.span_ids.take(read.row[span]).combine_chunks(), pa.array(start, pa.timestamp("us")),
-                    pa.array(end, pa.timestamp("us")), read.span_ids.take(read.row[root]).combine_chunks(), read.texts("service", root), read.texts("operation", root),
+                    pa.array(end, pa.timestamp("us")), read.span_ids.take(read.row[root]).combine_chunks(), pa.array(read.start[root], pa.timestamp("us")), read.texts("service", root), read.texts("operation", root),
                     pa.array(fragments[root]), *(read.texts(name, span) for name in traces.SYMBOLS),
+                    names.take(pa.array(component)),
                 ]  # fmt: skip
                 file.write_table(pa.Table.from_arrays(columns, schema=schema))

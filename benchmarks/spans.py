@@ -93,14 +93,12 @@ def otlp(spans: int) -> Iterator[str]:
 
 def _batches(spans: int) -> Iterator[dict[str, list[dict[str, Any]]]]:
     by_service: dict[str, list[dict[str, Any]]] = {}
-    n = 0
-    for trace in traces(spans):
+    for n, trace in enumerate(traces(spans), 1):
         for s in trace:
             by_service.setdefault(s["service"], []).append({
                 "traceId": s["trace"], "spanId": s["id"], "parentSpanId": s["parent"], "flags": 257, "name": s["name"], "kind": 2 if s["kind"] == "server" else 3,
                 "startTimeUnixNano": str(s["start"] * 1000 + 417), "endTimeUnixNano": str((s["start"] + s["duration"]) * 1000 + 991), "attributes": _said(s["said"]), "status": {},
             })  # fmt: skip
-        n += 1
         if n % 100 == 0:
             yield by_service
             by_service = {}
@@ -112,9 +110,45 @@ def _said(pairs: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"key": k, "value": {"intValue": str(v)} if isinstance(v, int) else {"stringValue": v}} for k, v in pairs.items()]
 
 
+def otlp_proto(spans: int) -> Iterator[bytes]:
+    """The same requests in the frames of the Collector's file exporter."""
+    for requests in _batches(spans):
+        body = b"".join(
+            _bytes(1, _bytes(1, _pairs(1, _said({"service.name": name, "service.instance.id": f"{name}-1", "service.version": "1.4.2"}))) + _bytes(2, _bytes(1, _bytes(1, b"app")) + b"".join(_bytes(2, _wire(s)) for s in rows)))
+            for name, rows in requests.items()
+        )
+        yield len(body).to_bytes(4, "big") + body
+
+
+def _wire(s: dict[str, Any]) -> bytes:
+    times = b"\x39" + int(s["startTimeUnixNano"]).to_bytes(8, "little") + b"\x41" + int(s["endTimeUnixNano"]).to_bytes(8, "little")
+    ids = _bytes(1, bytes.fromhex(s["traceId"])) + _bytes(2, bytes.fromhex(s["spanId"])) + (_bytes(4, bytes.fromhex(s["parentSpanId"])) if s["parentSpanId"] else b"")
+    return ids + _bytes(5, s["name"].encode()) + b"\x30" + _varint(s["kind"]) + times + _pairs(9, s["attributes"]) + _bytes(15, b"") + b"\x85\x01\x01\x01\x00\x00"
+
+
+def _pairs(number: int, pairs: list[dict[str, Any]]) -> bytes:
+    return b"".join(_bytes(number, _bytes(1, p["key"].encode()) + _bytes(2, b"\x18" + _varint(int(p["value"]["intValue"])) if "intValue" in p["value"] else _bytes(1, p["value"]["stringValue"].encode()))) for p in pairs)
+
+
+def _bytes(number: int, data: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
 def main() -> None:
     """Write the file."""
     kind, path, spans = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    if kind == "otlp-proto":
+        with open(path, "wb") as file:
+            file.writelines(otlp_proto(spans))
+        return
     with open(path, "w") as out:
         out.writelines({"jaeger": jaeger, "zipkin": zipkin, "otlp": otlp}[kind](spans))
 

@@ -66,12 +66,26 @@ class Request(msgspec.Struct, gc=False):
     resourceLogs: Raw = NONE
 
 
+class _Value(msgspec.Struct, gc=False):
+    stringValue: str | None = None
+    intValue: int | None = None
+    doubleValue: float | None = None
+    boolValue: bool | None = None
+    arrayValue: Raw = NONE
+
+
 class _KeyValue(msgspec.Struct, gc=False):
+    key: str
+    value: _Value | None = None
+
+
+class _Loose(msgspec.Struct, gc=False):
     key: str
     value: dict[str, Any] | None = None
 
 
-_attributes = msgspec.json.Decoder(list[_KeyValue]).decode
+_attributes = msgspec.json.Decoder(list[_KeyValue], strict=False).decode
+_loose = msgspec.json.Decoder(list[_Loose]).decode
 _KIND = {0: -1, 1: 0, 2: 1, 3: 2, 4: 3, 5: 4}
 _KIND_NAMES = {"UNSPECIFIED": 0, "INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
 _STATUS_NAMES = {"UNSET": 0, "OK": 1, "ERROR": 2}
@@ -82,9 +96,22 @@ _THRESHOLD = re.compile(r"(?:^|,)\s*ot=(?:[^,;]*;)*?(?:th:([0-9a-f]{1,14})|p:(\d
 def attributes(raw: bytes) -> Pairs:
     """``(key, value)`` of a list of ``KeyValue``; what cannot be read is left out."""
     try:
-        return [(pair.key, _any_value(pair.value)) for pair in _attributes(raw)]
+        return [
+            (pair.key, v if (v := pair.value) is None else v.stringValue if v.stringValue is not None else v.intValue if v.intValue is not None else _rare(v))
+            for pair in _attributes(raw)
+        ]
+    except BROKEN:
+        pass
+    try:
+        return [(pair.key, _any_value(pair.value)) for pair in _loose(raw)]
     except BROKEN:
         return []
+
+
+def _rare(value: _Value) -> Any:
+    if value.boolValue is not None:
+        return value.boolValue
+    return value.doubleValue if value.doubleValue is not None else _any_value({"arrayValue": msgspec.json.decode(value.arrayValue)})
 
 
 def _any_value(value: dict[str, Any] | None) -> Any:

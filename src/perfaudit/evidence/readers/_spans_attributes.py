@@ -226,16 +226,22 @@ def _valued(key: str, value: Any, full: bool) -> str:
 
 def _numbers(found: dict[str, Any], places: dict[str, int]) -> Numbers:
     """The numbers, taken out of ``found``."""
-    if not found.keys() & _NUMBERS.keys():
-        return _NO_NUMBERS
-    status, wait = whole(found.pop("http_status", None)), found.pop("queue_us", None)
-    sizes = [n if n is not None and n >= 0 else None for n in (whole(found.pop(name, None)) for name in ("resend_count", "request_bytes", "response_bytes", "rows"))]
-    queue = None
-    if wait is not None:
-        wait = float(wait) if isinstance(wait, str) and len(wait) <= 24 and _NUMBER.fullmatch(wait) else wait
-        scale = 1e6 if places["queue_us"] < len(_SECONDS) else 1e3
-        queue = round(wait * scale) if isinstance(wait, (int, float)) and 0 <= wait * scale < 1e12 else None
-    return Numbers(status if status is not None and 0 <= status <= 999 else None, sizes[0], sizes[1], sizes[2], sizes[3], queue)
+    told: dict[str, int] = {}
+    for name in [name for name in found if name in _NUMBERS]:
+        value = found.pop(name)
+        if name == "queue_us":
+            if (wait := _wait(value, 1e6 if places[name] < len(_SECONDS) else 1e3)) is not None:
+                told[name] = wait
+        elif (number := whole(value)) is not None and 0 <= number < (1000 if name == "http_status" else _MAX_INT):
+            told[name] = number
+    return Numbers(**told) if told else _NO_NUMBERS
+
+
+def _wait(value: Any, scale: float) -> int | None:
+    """A wait in µs."""
+    if isinstance(value, str) and len(value) <= 24 and _NUMBER.fullmatch(value):
+        value = float(value)
+    return round(value * scale) if isinstance(value, (int, float)) and 0 <= value * scale < 1e12 else None
 
 
 _NO_NUMBERS = Numbers()

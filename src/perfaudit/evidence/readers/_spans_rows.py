@@ -60,19 +60,19 @@ class Owner:
 
 @dataclass
 class Batch:
-    """Columns of spans in the making, one entry for each span. ``starts`` and ``ends`` are in units of which a µs has ``per_us``;
+    """Columns of spans in the making, lists or arrays with one entry for each span. ``starts`` and ``ends`` are in units of which a µs has ``per_us``;
     an end of -1 is not known. ``kinds`` and ``statuses`` are codes (-1: not said); the rest is sparse, by row."""
 
-    traces: list[str | None] = field(default_factory=list)
-    spans: list[str | None] = field(default_factory=list)
-    parents: list[str | None] = field(default_factory=list)
+    traces: Any = field(default_factory=list)
+    spans: Any = field(default_factory=list)
+    parents: Any = field(default_factory=list)
     names: list[str | None] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
+    starts: Any = field(default_factory=list)
+    ends: Any = field(default_factory=list)
     owners: list[Owner] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
-    kinds: list[int] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
+    kinds: Any = field(default_factory=list)
+    statuses: Any = field(default_factory=list)
     links: dict[int, list[str]] = field(default_factory=dict)
     exceptions: dict[int, list[str]] = field(default_factory=dict)
     weights: dict[int, float] = field(default_factory=dict)
@@ -185,7 +185,11 @@ class SpanTable:
             columns["weight"] = pa.array([batch.weights.get(i, old[i]) for i in range(rows)], pa.float64())
         self.weighted += rows - columns["weight"].null_count if "weight" in columns else 0
         self.tail += sum(s.sampler == "tail" for s in said)
-        self.sink.write("spans", columns, rows)
+        known = columns["trace_id"].is_valid().to_numpy(zero_copy_only=False) & columns["span_id"].is_valid().to_numpy(zero_copy_only=False)
+        if not known.all():
+            self.aside["no trace id or span id but zeros"] += int((~known).sum())
+            columns = {name: value if isinstance(value, (str, bool)) else value.filter(pa.array(known)) if isinstance(value, pa.Array) else value[known] for name, value in columns.items()}
+        self.sink.write("spans", columns, int(known.sum()))
 
     def finish(self) -> None:
         """Write the rest, tell what was set aside and what is known of sampling."""
@@ -274,12 +278,14 @@ def _maps(said: list[Said], inverse: Array) -> pa.MapArray:
 # -------------------------------------------------------------------- identifiers
 
 
-def identifiers(values: Sequence[str | None]) -> pa.Array:
+def identifiers(values: Any) -> pa.Array:
     """Ids as a column: most are lower-case hex of full length and stay as they are; see :func:`identifier`."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if isinstance(values, pa.Array):
+        return values
     column = pa.array(values, pa.string())
     lengths = pc.fill_null(pc.binary_length(column), 16).to_numpy()
     lower = pc.ascii_lower(column)
@@ -305,7 +311,7 @@ def identifier(text: str) -> str | None:
     return text if len(text) <= 64 else hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def micros(starts: Sequence[int], ends: Sequence[int], per_us: int) -> tuple[Array, Array, Array]:
+def micros(starts: Any, ends: Any, per_us: int) -> tuple[Array, Array, Array]:
     """``(time µs, duration µs, has ended)``; both ends are cut to µs, so that spans keep nesting."""
     import numpy as np
 

@@ -39,10 +39,12 @@ def sniff(sample: Sample) -> Recognised | None:
 
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """One row per span."""
-    read_json(source, sink, _Reader(sink, options))
+    read_json(source, sink, Requests(sink, options))
 
 
-class _Reader:
+class Requests:
+    """Requests as JSON values into rows; see :class:`perfaudit.evidence.readers._spans_json.Format`."""
+
     lists_of_spans = False
 
     def __init__(self, sink: Sink, options: ReadOptions) -> None:

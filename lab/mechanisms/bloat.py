@@ -19,12 +19,13 @@ class OnMarket(Mechanism):
 
     stack = "market"
     problem = "bloat"
-    seconds = (20, 60, 20)
+    seconds = (20, 75, 20)
     settle = 10
 
     def choose(self, rng: random.Random) -> None:
         """How many ticks come, and how many are kept."""
-        self.batch, self.pause, self.kept = rng.randrange(130, 170), round(rng.uniform(0.04, 0.06), 3), rng.randrange(300, 600)
+        self.batch, self.pause, self.kept = rng.randrange(460, 540), round(rng.uniform(0.03, 0.04), 3), rng.randrange(300, 600)
+        self.settings = {"partner": {"ms": round(rng.uniform(6, 9), 1)}}
 
     def ready(self, stack: Stack) -> None:
         """Ticks come from the beginning, and the watchlist shows them."""
@@ -66,7 +67,7 @@ class OnMarket(Mechanism):
         return [
             more(seen, "longest history list", history, "transactions", least=500, by=2),
             more(seen, "the statement", scan, "ms", least=5, by=2.5),
-            slower(seen, "watchlist", 2),
+            slower(seen, "watchlist", 1.8, q="p50", after=0.65),
         ]
 
 

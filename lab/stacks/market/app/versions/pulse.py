@@ -6,7 +6,7 @@ from typing import Any
 
 PULSE = {
     "most": "SELECT {item_id}, COUNT(*) AS ticks FROM {item}_ticks GROUP BY {item_id} ORDER BY ticks DESC LIMIT 10",
-    "highs": "SELECT {item_id}, MAX({price}) AS high FROM {item}_ticks GROUP BY {item_id} ORDER BY high DESC LIMIT 10",
+    "highs": "SELECT {item_id}, MAX({price}) AS high, AVG({price}) AS mean FROM {item}_ticks GROUP BY {item_id} ORDER BY high DESC LIMIT 10",
     "lows": "SELECT {item_id}, MIN({price}) AS low, AVG({price}) AS mean FROM {item}_ticks GROUP BY {item_id} ORDER BY low LIMIT 10",
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from perfaudit import testing
+from perfaudit.errors import QueryError
 from perfaudit.evidence import traces
 from perfaudit.evidence.store import Evidence
 from tests.spans import Row, odd_trace, reference, trees
@@ -116,3 +117,15 @@ def test_clocks_are_corrected_on_request_and_the_shift_is_shown() -> None:
 def _ids(bundle: Any, read: traces.Traces) -> list[str]:
     ids = traces.read(bundle, ids=True).span_ids.to_pylist()
     return [ids[i] for i in read.row]
+
+
+def test_damaged_spans_are_told() -> None:
+    evidence = testing.evidence(spans=[span("a", None, 0, 10)])
+    ((path, _),) = evidence.bundle.parts("spans")
+    whole = path.read_bytes()
+    evidence.connection  # noqa: B018 (the connection looks at the file, too)
+    path.write_bytes(whole[:100])
+    with pytest.raises(QueryError, match="critical_path cannot be made"):
+        evidence.rows("SELECT * FROM critical_path")
+    path.write_bytes(whole)
+    assert len(evidence.rows("SELECT * FROM critical_path")) == 1, "tried again"

@@ -127,9 +127,14 @@ def _table(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
 
 
 def _list() -> None:
+    from perfaudit.evidence import computed
     from perfaudit.evidence.tables import TABLES
 
     for table in TABLES.values():
         click.echo(f"{table.name}: one row is {table.row} (from {table.read_from})")
         for column in table.columns:
             click.echo(f"    {column.name:<22} {column.type:<8} {column.unit:<6} {column.meaning}")
+    for name, view in computed.discover().items():
+        click.echo(f"{name}: {' '.join((view.__doc__ or '').split())} (computed from {', '.join(view.READS)})")
+        for column, (kind, meaning) in view.COLUMNS.items():
+            click.echo(f"    {column:<22} {kind.lower():<15} {meaning}")

@@ -10,11 +10,14 @@ import re
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module, resources
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from perfaudit.errors import QueryError
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,13 +49,24 @@ class Computed:
             weakref.finalize(self, shutil.rmtree, self._home, ignore_errors=True)
         return self._home
 
-    def make(self, sql: str, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make the views that ``sql`` names and that are not there yet."""
+    def make(self, sql: str, connection: Callable[[], duckdb.DuckDBPyConnection]) -> None:
+        """Make the views that ``sql`` names and that are not there yet. Raises :class:`QueryError` when what they read is damaged, or the disk full."""
         missing = discover().keys() - self._made
         if not missing:
             return
         for name in sorted(missing & set(re.findall(r"[a-z_]+", sql.lower()))):
-            path = Path(self.folder) / f"{name}.parquet"
-            discover()[name].write(self.bundle, path)
-            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{str(path).replace(chr(39), chr(39) * 2)}')")
+            self._write(name, connection)
             self._made.add(name)
+
+    def _write(self, name: str, connection: Callable[[], duckdb.DuckDBPyConnection]) -> None:
+        import duckdb
+        import pyarrow as pa
+
+        path = Path(self.folder) / f"{name}.parquet"
+        try:
+            discover()[name].write(self.bundle, path)
+            quoted = str(path).replace("'", "''")
+            connection().execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quoted}')")
+        except (pa.ArrowException, duckdb.Error, OSError) as error:
+            todo = f"it is read from {', '.join(discover()[name].READS)}: look whether these can be read"
+            raise QueryError(f"{name} cannot be made: {' '.join(str(error).split())[:400]}", where="SQL", todo=todo) from error

@@ -97,7 +97,7 @@ class Evidence:
         stray = _named(sql) - self.allowed if self.allowed is not None else None
         if stray:
             raise ContractError(f"a check asked for {', '.join(sorted(stray))}, which it does not declare in NEEDS or HELPS")
-        self._computed.make(sql, self.connection)
+        self._computed.make(sql, lambda: self.connection)
 
 
 def within(window: Window | None, column: str = "time") -> str:

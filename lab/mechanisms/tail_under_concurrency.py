@@ -25,7 +25,7 @@ class _Bursts(Mechanism):
     #: The route that needs the partner, what the partner calls its places, and the weight of the route in the mix.
     route: ClassVar[str] = ""
     places: ClassVar[str] = ""
-    most: ClassVar[int] = 0
+    most: ClassVar[int] = 1
 
     def choose(self, rng: random.Random) -> None:
         """How many the partner serves at a time, and the rhythm of the bursts."""
@@ -86,16 +86,16 @@ class OnMarket(_Bursts):
 
 
 class OnShop(_Bursts):
-    """The partner has a line or two to the bank."""
+    """The partner has one line to the bank."""
 
     stack = "shop"
     route = "checkout"
     victims = ("checkout",)
     places = "lines"
-    most = 2
+    most = 1
 
     def choose(self, rng: random.Random) -> None:
-        """Round trips of a length by which the lines are a third busy."""
+        """Round trips of a length by which the line is a third busy."""
         super().choose(rng)
         weight = rng.randint(16, 20)
         self.settings["weights"] = {"checkout": weight}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from perfaudit.baseline import cycles, independent, outliers, representative, signs, steadiness
+from perfaudit.baseline import cycles, independent, outliers, representative, signs, steadiness, trace_quality
 from perfaudit.baseline.cube import REST, Cube
 from perfaudit.baseline.levels import course, design_effect
 from perfaudit.baseline.note import Note, stretch
@@ -41,6 +41,7 @@ def check(evidence: Evidence, tiers: Tiers, requests: Requests, cube: Cube, stre
         *independent.notes(evidence, tiers, windows.whole),
         _clock(evidence.bundle),
         *_read(evidence.bundle, requests),
+        *trace_quality.notes(evidence),
     ]
     return [note.to_json() for note in notes]
 

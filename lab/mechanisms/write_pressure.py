@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from lab.mechanism import Mechanism, Sign
 from lab.mechanisms._database import forms, more, slower
+from lab.mechanisms.disk_saturation import device
 
 if TYPE_CHECKING:
     from lab.observed import Observed, Phase
     from lab.stack import Stack
+
+
+def small_volume(stack: Stack, server: str, mb: int) -> None:
+    """The server's volume takes so many megabytes a second, for the whole recording."""
+    disk, group = device(stack.run.folder), stack.run.group(server)
+    stack.run.undo(lambda: group.disk(disk))
+    group.disk(disk, write_bps=mb * 1_000_000)
 
 
 class OnMarket(Mechanism):
@@ -19,14 +27,19 @@ class OnMarket(Mechanism):
     stack = "market"
     problem = "write-pressure"
     seconds = (20, 45, 30)
+    settle = 8
 
     def choose(self, rng: random.Random) -> None:
         """The size of the log, and how much the job changes at once."""
-        self.log_mb = rng.randint(4, 5)
+        self.log_mb, self.volume_mb = rng.randint(4, 5), rng.randint(22, 28)
         self.batch, self.pause = rng.randrange(330, 440), round(rng.uniform(0.01, 0.02), 3)
         self.settings = {
             "mariadb": {"innodb-log-file-size": f"{self.log_mb}M"}, "weights": {"place": rng.randint(14, 18)}, "partner": {"ms": round(rng.uniform(6, 9), 1)},
         }  # fmt: skip
+
+    def ready(self, stack: Stack) -> None:
+        """The server has a small volume from the beginning."""
+        small_volume(stack, "mariadb", self.volume_mb)
 
     def breaks(self, stack: Stack) -> None:
         """Starts the job, without an event."""
@@ -42,7 +55,7 @@ class OnMarket(Mechanism):
         return {
             "route": next(r.path for r in stack.routes if r.name == "place"), "object": w["trade"], "statement_contains": forms(w, "update {trade} set"),
             "service": [w["database"], w["service"]], "trigger": "job", "accept": ["disk-saturation"], "rivals": ["row-lock-contention", "missing-index", "noisy-neighbour", "pool-exhaustion"],
-            "notes": f"innodb_log_file_size is {self.log_mb} MB; the job `refee` changes {self.batch} rows at a time all over {w['trade']}",
+            "notes": f"innodb_log_file_size is {self.log_mb} MB on a volume of {self.volume_mb} MB/s; the job `refee` changes {self.batch} rows at a time all over {w['trade']}",
             "fix": "innodb_log_file_size = 256M",
         }  # fmt: skip
 
@@ -62,14 +75,19 @@ class OnShop(Mechanism):
     problem = "write-pressure"
     needs = ("db-objects",)
     seconds = (20, 45, 30)
+    settle = 8
 
     def choose(self, rng: random.Random) -> None:
         """How much the job changes at once."""
-        self.wal_mb = rng.randint(32, 40)
+        self.wal_mb, self.volume_mb = rng.randint(32, 40), rng.randint(18, 24)
         self.batch, self.pause = rng.randrange(300, 420), round(rng.uniform(0.01, 0.02), 3)
         self.settings = {
             "postgres": {"max_wal_size": f"{self.wal_mb}MB", "min_wal_size": "32MB"}, "weights": {"checkout": rng.randint(14, 18)}, "partner": {"ms": round(rng.uniform(6, 9), 1)}, "counts": {"lines": rng.randrange(420_000, 520_000)},
         }  # fmt: skip
+
+    def ready(self, stack: Stack) -> None:
+        """The server has a small volume from the beginning."""
+        small_volume(stack, "postgres", self.volume_mb)
 
     def breaks(self, stack: Stack) -> None:
         """Starts the job, without an event."""
@@ -86,7 +104,7 @@ class OnShop(Mechanism):
         return {
             "route": next(r.path for r in stack.routes if r.name == "checkout"), "object": w["line"], "statement_contains": f"update {w['line']} set",
             "service": [w["database"], w["service"]], "trigger": "job", "accept": ["disk-saturation"], "rivals": ["row-lock-contention", "missing-index", "noisy-neighbour", "bloat"],
-            "notes": f"max_wal_size is {self.wal_mb} MB; the job `reprice` changes {self.batch} rows at a time all over {w['line']}",
+            "notes": f"max_wal_size is {self.wal_mb} MB on a volume of {self.volume_mb} MB/s; the job `reprice` changes {self.batch} rows at a time all over {w['line']}",
             "fix": "max_wal_size = 4GB",
         }  # fmt: skip
 

@@ -31,7 +31,7 @@ def traces(spans: int, seed: int = 1) -> Iterator[list[dict[str, Any]]]:
             at = parent["start"] + rng.randrange(1 + parent["duration"] // 2)
             spent = 1 + parent["duration"] // rng.randrange(3, 9)
             draw = rng.random()
-            if parent["kind"] == "client" and parent["service"] != "front" and draw < 0.3:
+            if parent["kind"] == "client" and draw < 0.3:
                 out.append(_server(rng, trace, parent["id"], rng.randrange(6), at, spent))
             elif draw < 0.7:
                 out.append(_span(rng, trace, parent, "SELECT", at, spent, {"db.system": "postgresql", "db.name": "shop", "db.statement": rng.choice(STATEMENTS), "db.user": "app", "net.peer.name": "db", "net.peer.port": 5432}))

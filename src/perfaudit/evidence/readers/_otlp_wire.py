@@ -72,7 +72,13 @@ _NONE: tuple[str, Any] = ("", None)
 
 @lru_cache(maxsize=32_768)
 def _pair(data: bytes) -> tuple[str, Any]:
-    """A ``KeyValue``."""
+    """A ``KeyValue``; first as nearly all are: a short key, then a short text or an integer of one byte."""
+    if len(data) > 5 and data[0] == 10 and (key_end := 2 + data[1]) + 3 < len(data) and data[1] < 128 and data[key_end] == 18 and data[key_end + 1] == len(data) - key_end - 2 < 128:
+        begin = key_end + 4
+        if data[key_end + 2] == 10 and data[key_end + 3] == len(data) - begin:
+            return data[2:key_end].decode("utf-8", "replace"), data[begin:].decode("utf-8", "replace")
+        if data[key_end + 2] == 24 and begin == len(data) and data[key_end + 3] < 128:
+            return data[2:key_end].decode("utf-8", "replace"), data[key_end + 3]
     pair = dict(fields(data))
     key, inner = pair.get(1), pair.get(2)
     return (key.decode("utf-8", "replace"), _any_value(inner)) if isinstance(key, bytes) and isinstance(inner, bytes) else _NONE

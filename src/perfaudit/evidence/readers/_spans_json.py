@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from perfaudit.evidence.readers import Sample
+from perfaudit.evidence.readers._spans_rows import unwatched
 from perfaudit.evidence.source import HEAD
 
 if TYPE_CHECKING:
@@ -84,13 +85,14 @@ def read_json(source: Source, sink: Sink, form: Format) -> None:
                 break
         lines = sum(map(len, first)) <= LINE or b"\n" in b"".join(first)[:LINE]
         pieces = chain(first, pieces)
-    if lines:
-        _read_lines(pieces, sink, form)
-    else:
-        from perfaudit.evidence.readers._spans_document import read_document
+    with unwatched():
+        if lines:
+            _read_lines(pieces, sink, form)
+        else:
+            from perfaudit.evidence.readers._spans_document import read_document
 
-        read_document(pieces, sink, form)
-    form.finish()
+            read_document(pieces, sink, form)
+        form.finish()
 
 
 def _read_lines(pieces: Iterator[bytes], sink: Sink, form: Format) -> None:

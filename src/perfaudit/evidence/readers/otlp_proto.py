@@ -81,17 +81,20 @@ def _holds_span(data: bytes) -> bool:
 
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """One row per span."""
+    from perfaudit.evidence.readers._spans_rows import unwatched
+
     reader = _Reader(sink, options)
-    for offset, message in _messages(source.pieces(_PIECE), str(recognised.detail), sink):
-        sink.lines()
-        body, reason = _unpacked(message)
-        if reason:
-            sink.reject(reason, example=message[:200], offset=offset)
-        elif body.startswith((b"{", b"[")):
-            reader.json(body, offset)
-        else:
-            reader.message(body, offset)
-    reader.finish()
+    with unwatched():
+        for offset, message in _messages(source.pieces(_PIECE), str(recognised.detail), sink):
+            sink.lines()
+            body, reason = _unpacked(message)
+            if reason:
+                sink.reject(reason, example=message[:200], offset=offset)
+            elif body.startswith((b"{", b"[")):
+                reader.json(body, offset)
+            else:
+                reader.message(body, offset)
+        reader.finish()
 
 
 def _messages(pieces: Iterator[bytes], framing: str, sink: Sink) -> Iterator[tuple[int, bytes]]:
@@ -229,13 +232,13 @@ class _Reader:
         if not len(rows):
             return
         owners = [self._owner(text[a:b]) for a, b in groups.tolist()]
-        words = said.tobytes()
-        codes = self.table.codes([words[a:b] for a, b in rows[:, [k.SAID, k.SAID_END]].tolist()], lambda raw: attributes(raw, 9))
+        words, names = said.tobytes(), self._names
+        codes = self.table.codes([words[a:b] for a, b in zip(rows[:, k.SAID].tolist(), rows[:, k.SAID_END].tolist(), strict=True)], lambda raw: attributes(raw, 9))
         kinds = np.array([-1, 0, 1, 2, 3, 4])[np.where((rows[:, k.KIND] >= 0) & (rows[:, k.KIND] <= 5), rows[:, k.KIND], 0)]
         batch = Batch(
             hexadecimal(data, rows[:, k.TRACE], rows[:, k.TRACE_LENGTH], 16), hexadecimal(data, rows[:, k.SPAN], rows[:, k.SPAN_LENGTH], 8),
             hexadecimal(data, rows[:, k.PARENT], rows[:, k.PARENT_LENGTH], 8),
-            [self._name(text[a : a + length]) for a, length in rows[:, [k.NAME, k.NAME_LENGTH]].tolist()],
+            [names.get(raw := text[a:b]) or self._name(raw) for a, b in zip(rows[:, k.NAME].tolist(), (rows[:, k.NAME] + rows[:, k.NAME_LENGTH]).tolist(), strict=True)],
             rows[:, k.START], np.where(rows[:, k.END] > 0, rows[:, k.END], -1), [owners[i] for i in rows[:, k.GROUP].tolist()], codes, kinds,
             np.where((rows[:, k.STATUS] == 1) | (rows[:, k.STATUS] == 2), rows[:, k.STATUS], 0),
         )  # fmt: skip

@@ -31,7 +31,7 @@ class OnMarket(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """The size of the log, and how much the job changes at once."""
-        self.log_mb, self.volume_mb = rng.randint(4, 5), rng.randint(22, 28)
+        self.log_mb, self.volume_mb = rng.randint(4, 5), rng.randint(26, 34)
         self.batch, self.pause = rng.randrange(330, 440), round(rng.uniform(0.01, 0.02), 3)
         self.settings = {
             "mariadb": {"innodb-log-file-size": f"{self.log_mb}M"}, "weights": {"place": rng.randint(14, 18)}, "partner": {"ms": round(rng.uniform(6, 9), 1)},
@@ -79,7 +79,7 @@ class OnShop(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """How much the job changes at once."""
-        self.wal_mb, self.volume_mb = rng.randint(32, 40), rng.randint(18, 24)
+        self.wal_mb, self.volume_mb = rng.randint(32, 40), rng.randint(26, 34)
         self.batch, self.pause = rng.randrange(300, 420), round(rng.uniform(0.01, 0.02), 3)
         self.settings = {
             "postgres": {"max_wal_size": f"{self.wal_mb}MB", "min_wal_size": "32MB"}, "weights": {"checkout": rng.randint(14, 18)}, "partner": {"ms": round(rng.uniform(6, 9), 1)}, "counts": {"lines": rng.randrange(420_000, 520_000)},

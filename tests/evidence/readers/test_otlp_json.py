@@ -118,3 +118,12 @@ def test_an_attribute_of_ten_megabytes_and_one_of_too_many_values(read) -> None:
     assert len(sink.rows["spans"]) == 3000
     assert all(len(value) <= 100 for row in sink.rows["spans"] for _, value in row["attributes"])
     assert len({row["attributes"][0][1] for row in sink.rows["spans"][1:]}) <= 1001
+
+
+def test_attributes_that_differ_in_every_span_change_nothing(read) -> None:  # type: ignore[no-untyped-def]
+    route = {"http__route": "/a/{id}", "http__request__method": "GET"}
+    orders = ({"net__peer__port": 1, **route}, {**route, "http__target": "/a/1?x=2"}, {"net__peer__ip": "192.0.2.1", **route, "net__peer__port": 2, "tenant": "t"}, {"http__target": "/b", "net__peer__port": 3, **route})
+    sink = read(otlp_json, lines(request(*(span(spanId=f"{i:016x}", attributes=attributes(**said)) for i, said in enumerate(orders, 1)))))
+    assert sink.column("spans", "route") == ["/a/{id}"] * 4
+    assert sink.column("spans", "method") == ["GET"] * 4
+    assert [row["attributes"] for row in sink.rows["spans"]] == [[], [], [("tenant", "t")], []]

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from perfaudit.evidence.readers._spans_attributes import VOLATILE as _VOLATILE_KEYS
 from perfaudit.evidence.readers._spans_attributes import Pairs, exception, whole
 from perfaudit.evidence.readers._spans_json import BROKEN, scalar
 from perfaudit.evidence.readers._spans_rows import EXCEPTIONS, LINKS, Owner, SpanTable, identifier
@@ -84,6 +85,8 @@ class _Loose(msgspec.Struct, gc=False):
     value: dict[str, Any] | None = None
 
 
+#: Attributes that :meth:`SpanTable.codes` may pass over, as compact JSON has them; text that is written otherwise is read in full.
+VOLATILE = re.compile(rb',?\{"key":"' + _VOLATILE_KEYS + rb'","value":\{"(?:stringValue|intValue)":(?:"[^"\\]*"|\d+)\}\}')
 _attributes = msgspec.json.Decoder(list[_KeyValue], strict=False).decode
 _loose = msgspec.json.Decoder(list[_Loose]).decode
 _KIND = {0: -1, 1: 0, 2: 1, 3: 2, 4: 3, 5: 4}

@@ -114,8 +114,11 @@ class SpanTable:
             found.known = found
         return found
 
-    def codes(self, raws: Sequence[bytes], pairs: Callable[[bytes], Pairs]) -> list[int]:
-        """Codes of attribute lists: ``pairs`` reads one that was not met before. Valid until :meth:`flush`."""
+    def codes(self, raws: Sequence[bytes], pairs: Callable[[bytes], Pairs], volatile: re.Pattern[bytes] | None = None) -> list[int]:
+        """Codes of attribute lists: ``pairs`` reads one that was not met before. Valid until :meth:`flush`.
+
+        ``volatile`` are attributes of a server (it has ``http.route``) that differ in every span and that nothing is read from.
+        """
         known = self._codes
         codes: list[Any] = list(map(known.get, raws))
         if None in codes:
@@ -123,6 +126,9 @@ class SpanTable:
                 if code is None:
                     raw = raws[i]
                     code = known.get(raw)
+                    if code is None and volatile is not None and b'"http.route"' in raw:
+                        raw = volatile.sub(b"", raw).replace(b"[,", b"[", 1)
+                        code = known.get(raw)
                     if code is None:
                         code = len(self.read)
                         self.read.append(self.reading.read(pairs(raw)))

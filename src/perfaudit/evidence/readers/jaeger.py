@@ -6,12 +6,13 @@ named in ``processes`` behind the spans. A follows-from reference is kept as a l
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from perfaudit.evidence.readers import Recognised
-from perfaudit.evidence.readers._spans_attributes import Pairs, exception
+from perfaudit.evidence.readers._spans_attributes import VOLATILE, Pairs, exception
 from perfaudit.evidence.readers._spans_json import BROKEN, read_json, scalar
 from perfaudit.evidence.readers._spans_rows import BATCH, EXCEPTIONS, LINKS, PIECE, Owner, SpanTable, identifier
 
@@ -26,6 +27,10 @@ HINT = "curl -s 'http://jaeger:16686/api/traces?service=NAME&limit=1500' > trace
 
 _Raw = msgspec.Raw
 _LIST, _OBJECT = _Raw(b"[]"), _Raw(b"{}")
+
+
+#: See :meth:`SpanTable.codes`.
+_VOLATILE = re.compile(rb',?\{"key":"' + VOLATILE + rb'","type":"[a-z0-9]+","value":(?:"[^"\\]*"|\d+)\}')
 
 
 class _Reference(msgspec.Struct, gc=False):
@@ -194,7 +199,7 @@ class _Reader:
         batch.starts += [s.startTime or 0 for s in spans]
         batch.ends += [-1 if s.duration is None else (s.startTime or 0) + s.duration for s in spans]
         batch.owners += self.owners
-        batch.codes += self.table.codes([bytes(s.tags) for s in spans], _attributes)
+        batch.codes += self.table.codes([bytes(s.tags) for s in spans], _attributes, _VOLATILE)
         batch.kinds += [-1] * len(spans)
         batch.statuses += [0] * len(spans)
         for i, s in enumerate(spans, row):

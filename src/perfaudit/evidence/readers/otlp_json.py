@@ -142,7 +142,7 @@ class Requests:
         batch.starts += [s.startTimeUnixNano or 0 for s in spans]
         batch.ends += [s.endTimeUnixNano or -1 for s in spans]
         batch.owners += owners
-        batch.codes += self.table.codes([bytes(s.attributes) for s in spans], _otlp.attributes)
+        batch.codes += self.table.codes([bytes(s.attributes) for s in spans], _otlp.attributes, _otlp.VOLATILE)
         batch.kinds += [KINDS[s.kind] if s.kind.__class__ is int and 0 <= s.kind <= 5 else _otlp.kind(s.kind) for s in spans]
         batch.statuses += [0 if s.status is None or s.status.code is None else _otlp.status(s.status) for s in spans]
         for i, s in enumerate(spans, row):

@@ -42,7 +42,7 @@ class _Busy(Mechanism):
         """The truth, whatever the stack."""
         paths = {r.name: r.path for r in stack.routes}
         return {
-            "route": paths[self.route], "object": table, "statement_contains": f"update {table} set {column}".lower(),
+            "route": paths[self.route], "object": table, "statement_contains": [f"update {table} set {column}", f"update `{table}` set `{column}`"],
             "service": [stack.words["database"], stack.service], "trigger": "deploy",
             "rivals": ["cpu-saturation", "noisy-neighbour", "cpu-throttling", "deploy-regression", "pool-exhaustion"],
             "notes": f"Each order updates one row of {table} first and holds it while the partner is asked; a job uses {self.busy:.0%} of a core beside it and harms nobody.",

@@ -108,7 +108,8 @@ class OnMarket(_Exhausted):
         w = stack.words
         paths = {r.name: r.path for r in stack.routes}
         return {
-            "route": [paths["history"], paths["statement"]], "object": w["trade"], "statement_contains": f"from {w['trade']} where {w['account_id']}".lower(),
+            "route": [paths["history"], paths["statement"]], "object": w["trade"],
+            "statement_contains": [f"from {w['trade']} where {w['account_id']}", f"from `{w['trade']}` where `{w['account_id']}`"],
             "service": [w["database"], w["service"]], "rivals": ["pool-exhaustion", "worker-exhaustion", "cpu-saturation"],
             "notes": f"the index of {w['trade']} by {w['account_id']} was dropped; one connection a replica, so that every route waits for it",
             "fix": f"CREATE INDEX by_{w['account']} ON {w['trade']} ({w['account_id']}, id)",

@@ -259,7 +259,7 @@ def _read_as(options: ReadOptions, claim: Recognised) -> dict[str, Any]:
 def _none_fit(source: Source, reader: str, claim: Recognised, sink: Tally, report: Intake) -> None:
     example = next(iter(sink.examples.values()), {"text": ""})["text"]
     report.failures.append(Failure(source.name, example, claim.hint, source.text_bytes))
-    report.aside(source.name, "; ".join([f"0 of {sink.n_lines:,} lines fit “{reader}”", *source.damage]))
+    report.aside(source.name, "; ".join([f"0 of {sink.n_lines:,} lines fit “{reader}”", *filter(None, [claim.note]), *source.damage]))
 
 
 class Tally:

@@ -33,7 +33,7 @@ def sniff(sample: Sample) -> Recognised | None:
     if b'"resourceSpans"' in head or (b'"batches"' in head and (b'"scopeSpans"' in head or b'"instrumentationLibrarySpans"' in head)):
         return Recognised(0.97, hint=HINT)
     if head.lstrip()[:40].lstrip(b"[{ \r\n\t").startswith((b'"resourceMetrics"', b'"resourceLogs"')):
-        return Recognised(0.1, note="it holds OTLP metrics or logs, no spans", hint=HINT)
+        return Recognised(0.1, note="OTLP metrics or logs, no spans", hint="it holds OTLP metrics or logs, which are not read; give its traces")
     return None
 
 

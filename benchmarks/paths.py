@@ -1,6 +1,6 @@
 """Critical paths: spans per CPU second, compiled, in NumPy and by plain recursion; and the whole way from Parquet to the view, with its peak memory.
 
-``python benchmarks/paths.py --spans 10000000`` (some 30 CPU seconds). CPU is that of the process and its threads; the best of three is shown.
+``python benchmarks/paths.py --spans 10000000`` (some 30 CPU seconds). CPU is that of the process and its threads; the best run is shown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def forest(rng: np.random.Generator, n: int, size: int) -> tuple[Any, ...]:
     return start, end, parent.astype(np.int32), (rng.random(n) < 0.01) & (place > 0)
 
 
-def best(run: Callable[[], Any], times: int = 3) -> float:
+def best(run: Callable[[], Any], times: int = 9) -> float:
     """CPU seconds of the fastest of ``times`` calls."""
     took = []
     for _ in range(times):

@@ -39,6 +39,7 @@ def sections(start: Any, end: Any, parent: Any, late: Any, completion: bool = Fa
     ended: they are clamped to begin no earlier than their parent, and what passes between the parent's end and their start is the parent's.
     """
     n = len(start)
+    completion = completion and bool(late.any())
     wide, narrow = [np.empty(n, np.int64) for _ in range(3)], [np.empty(n, np.int32) for _ in range(4)]
     out = Sections(np.empty(2 * n, np.int32), np.empty(2 * n, np.int64), np.empty(2 * n, np.int64))
     count = _partition(start, end, parent, late, completion, np.zeros(n + 2, np.int32), *narrow, *wide, *out)

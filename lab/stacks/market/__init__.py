@@ -53,7 +53,7 @@ class Market(Stack):
         self.settings.setdefault("ttl_s", rng.randint(20, 45))
         self.settings.setdefault("pool", rng.randint(8, 12))
         self.settings.setdefault("popular", rng.randint(150, 300))
-        self.settings.setdefault("sampling", round(rng.uniform(0.16, 0.24), 3))
+        self.settings.setdefault("sampling", round(rng.uniform(0.11, 0.19), 3))
         self.partner_options = {"ms": round(rng.uniform(14, 26), 1), "spread": round(rng.uniform(0.2, 0.35), 2), "desks": rng.randint(14, 20)}
         self.partner_options |= {"seed": rng.randrange(1 << 20), "sampling": self.settings["sampling"], **self.settings.get("partner", {})}
         self.database = MariaDB(run, self.words, self.counts, number, self.settings.get("mariadb"))

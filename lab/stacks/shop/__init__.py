@@ -47,7 +47,7 @@ class Shop(Stack):
         self.settings.setdefault("ttl_s", rng.randint(20, 45))
         self.settings.setdefault("pool", rng.randint(6, 9))
         self.settings.setdefault("threads", 8)
-        self.settings.setdefault("sampling", round(rng.uniform(0.16, 0.24), 3))
+        self.settings.setdefault("sampling", round(rng.uniform(0.11, 0.19), 3))
         self.partner_options = {"ms": round(rng.uniform(22, 48), 1), "spread": round(rng.uniform(0.2, 0.35), 2), "lines": rng.randint(14, 20), "seed": rng.randrange(1 << 20)}
         self.partner_options |= self.settings.get("partner", {})
         log_format = self.settings.get("log_format", rng.choice(("jsonlog", "csvlog", "stderr")))

@@ -31,7 +31,7 @@ class _Bursts(Mechanism):
         """How many the partner serves at a time, and the rhythm of the bursts."""
         self.every_s, self.lasting_s, self.between = rng.uniform(10.5, 13.5), rng.uniform(1.9, 2.3), rng.uniform(0.36, 0.46)
         self.few = rng.randint(1, self.most)
-        self.settings = {"rate": rng.uniform(20, 25)}
+        self.settings = {"rate": rng.uniform(12, 15)}
 
     def breaks(self, stack: Stack) -> None:
         """The same requests come at other moments."""
@@ -98,7 +98,7 @@ class OnShop(_Bursts):
         """Round trips of a length by which the line is a third busy."""
         super().choose(rng)
         weight = rng.randint(16, 20)
-        self.settings["weights"] = {"checkout": weight}
+        self.settings |= {"weights": {"checkout": weight}, "threads": 16}
         self.settings["partner"] = {"lines": self.few, "ms": round(1000 * self.few * rng.uniform(0.30, 0.36) / (self.settings["rate"] * weight / (90 + weight)), 1)}
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab import thin
 from lab.errors import LabError, Refused
 
 #: The repository's own recordings.
@@ -49,19 +50,48 @@ def number(of: str, root: Path = CASES) -> Path:
 
 
 def pack(folder: Path) -> None:
-    """Compresses every file of a folder in place (zstd -19); empty files go."""
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix != ".zst"]
-    for file in files:
-        if not file.stat().st_size:
+    """Compresses every file of a folder beside it (zstd -19); empty files go."""
+    full = []
+    for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".zst"):
+        if file.stat().st_size:
+            full.append(str(file))
+        else:
             file.unlink()
-    full = [str(f) for f in files if f.exists()]
     if full:
         try:
-            subprocess.run(["zstd", "-19", "-q", "--rm", *full], check=True, capture_output=True)
+            subprocess.run(["zstd", "-19", "-q", "-f", *full], check=True, capture_output=True)
         except FileNotFoundError:
             raise LabError("zstd is not installed\nmake lab installs it when it runs as root") from None
-    for file in folder.rglob("*"):
-        file.chmod(0o755 if file.is_dir() else 0o644)
+
+
+def fit(parts: Sequence[Path], largest: int) -> list[str]:
+    """Compresses cut folders and thins them out (thin.py) until they are small enough together; what was thinned."""
+    done: list[str] = []
+    for part in parts:
+        pack(part)
+    for name, thinner in thin.STEPS:
+        if sum(map(packed, parts)) <= largest:
+            break
+        for file in (f for part in parts for f in part.rglob(name)):
+            thinner(file)
+            pack_one(file)
+            done.append(f"{file.parent.name}/{name}")
+    for part in parts:
+        for file in [p for p in part.rglob("*") if p.is_file() and p.suffix != ".zst"]:
+            file.unlink()
+        for file in part.rglob("*"):
+            file.chmod(0o755 if file.is_dir() else 0o644)
+    return done
+
+
+def pack_one(file: Path) -> None:
+    """Compresses one file again."""
+    subprocess.run(["zstd", "-19", "-q", "-f", str(file)], check=True, capture_output=True)
+
+
+def packed(folder: Path) -> int:
+    """Bytes of the compressed files of a folder."""
+    return sum(p.stat().st_size for p in folder.rglob("*.zst"))
 
 
 def size(folder: Path) -> int:
@@ -72,19 +102,18 @@ def size(folder: Path) -> int:
 def write(target: Callable[[], Path], parts: Mapping[str, Path], truth: Mapping[str, Any], *, largest: int = LARGEST) -> Path:
     """Compresses the cut folders `parts` (by their name in the case), and only then takes the folder and fills it.
 
-    Raises Refused where the case is too large; nothing was written then.
+    Raises Refused where the case is too large even with fewer traces and metrics; nothing was written then.
     """
-    for part in parts.values():
-        pack(part)
+    thinned = fit(list(parts.values()), largest or 1 << 60)
     total = sum(map(size, parts.values()))
     if largest and total > largest:
         files = sorted((p for part in parts.values() for p in part.rglob("*.zst")), key=lambda p: -p.stat().st_size)
         told = ", ".join(f"{p.parent.name}/{p.name} {p.stat().st_size // 1000} kB" for p in files[:6])
-        raise Refused(f"the case has {total // 1000} kB, more than {largest // 1000}: {told}\nsample fewer traces, or record less")
+        raise Refused(f"the case has {total // 1000} kB, more than {largest // 1000}: {told}\nrecord less, or fewer requests")
     folder = target()
     for name in ("evidence", "baseline", "fixed"):
         shutil.rmtree(folder / name, ignore_errors=True)
         if name in parts:
             shutil.copytree(parts[name], folder / name)
-    (folder / "truth.json").write_text(json.dumps(truth, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    (folder / "truth.json").write_text(json.dumps({**truth, "thinned": thinned}, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     return folder

@@ -224,7 +224,9 @@ class Run:
             lock.close()
         self._ports.clear()
         self._ledger.close()
-        if not self.keep:
+        if self.keep:
+            (self.folder / "ledger.jsonl").unlink()
+        else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _as_user(self) -> list[str]:

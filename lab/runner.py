@@ -30,6 +30,8 @@ from lab.stack import Stack, iso
 WARM_S = 5.0
 #: A quick trial of a mechanism: seconds of the three parts. Its signature is shown, not judged, and no case is written.
 QUICK = (8.0, 12.0, 8.0)
+#: A part that takes so many seconds longer than planned tells of a machine that stood still.
+LATE_S = 8.0
 #: A healthy part with more failed requests than this is not healthy.
 ERRORS = 0.01
 
@@ -139,6 +141,10 @@ class Recording:
         return parts
 
     def _accept(self, stack: Stack, seen: Observed, signs: list[Sign]) -> None:
+        planned = zip((("healthy", "fault"), ("broken", "fix"), ("fixed", "end")), self.seconds, strict=True)
+        late = max(self.marks[b][0] - self.marks[a][0] - seconds for (a, b), seconds in planned)
+        if late > LATE_S:
+            raise Refused(f"a part of the recording took {late:.0f} s longer than planned\nthis machine is too busy")
         dropped = sum(n for at, n in stack.load.dropped() if at < self.marks["fault"][0])
         if dropped:
             raise Refused(f"the generator could not start {dropped:.0f} requests in the healthy part\nrecord with fewer requests a second, or on a quieter machine")

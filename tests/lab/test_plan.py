@@ -14,7 +14,7 @@ cpu-saturation cpu-throttling noisy-neighbour runtime-pause disk-saturation netw
 missing-index bad-plan row-lock-contention table-lock deadlock server-connection-saturation connection-leak n-plus-one write-pressure bloat
 low-hit-ratio cache-stampede cache-serialization cache-incoherence cache-penetration
 synchronous-dependency memory-leak unbounded-growth superlinear-algorithm wrong-data-model deploy-regression traffic-surge
-""".split()
+""".split()  # noqa: SIM905
 
 
 def test_every_class_can_be_recorded_on_both_stacks() -> None:

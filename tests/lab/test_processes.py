@@ -68,7 +68,7 @@ def test_a_component_that_never_gets_ready_is_told_with_its_output(home: Path) -
 
 
 def test_a_missing_tool_is_named(home: Path) -> None:
-    with processes.Run("t") as run, pytest.raises(LabError, match="127|not installed|No such file"):
+    with processes.Run("t") as run, pytest.raises(LabError, match=r"127|not installed|No such file"):
         run.tool(["no-such-server-at-all"])
 
 

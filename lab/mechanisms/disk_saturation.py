@@ -24,6 +24,8 @@ def device(path: Path) -> str:
 
 class _Volume(Mechanism):
     problem = "disk-saturation"
+    #: A throttled writer holds up the journal of the file system, and with it every other database on the disk.
+    alone = True
     settle = 5
     needs = ("access-log", "host")
     #: The database's component.

@@ -26,6 +26,8 @@ class OnMarket(Mechanism):
 
     stack = "market"
     problem = "write-pressure"
+    #: A throttled writer holds up the journal of the file system, and with it every other database on the disk.
+    alone = True
     seconds = (20, 45, 30)
     settle = 8
 
@@ -73,6 +75,8 @@ class OnShop(Mechanism):
 
     stack = "shop"
     problem = "write-pressure"
+    #: A throttled writer holds up the journal of the file system, and with it every other database on the disk.
+    alone = True
     needs = ("db-objects",)
     seconds = (20, 45, 30)
     settle = 8

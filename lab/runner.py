@@ -145,6 +145,9 @@ class Recording:
         late = max(self.marks[b][0] - self.marks[a][0] - seconds for (a, b), seconds in planned)
         if late > LATE_S:
             raise Refused(f"a part of the recording took {late:.0f} s longer than planned\nthis machine is too busy")
+        silent = [name for name, part in (("healthy", seen.healthy), ("fault", seen.fault), ("fixed", seen.fixed)) if part.everything.count < part.seconds]
+        if silent:
+            raise Refused(f"hardly any request in the {silent[0]} part\nthe load had ended, or the machine stood still")
         dropped = sum(n for at, n in stack.load.dropped() if at < self.marks["fault"][0])
         if dropped:
             raise Refused(f"the generator could not start {dropped:.0f} requests in the healthy part\nrecord with fewer requests a second, or on a quieter machine")

@@ -41,7 +41,7 @@ class Penetration(Mechanism):
 class OnMarket(Penetration):
     """Old versions of an app look for words that are in no title any more; a deploy keeps only answers that have something in them."""
 
-    stack, victim, statement = "market", "search", "lower \\( `?concat_ws`?"
+    stack, victim, statement = "market", "search", r"lower`? \( `?concat_ws"
     words = ("vinyl", "cassette", "telegraph", "zeppelin", "gramophone", "pager", "quill", "ration", "turnpike", "workhouse", "zinc-roof", "yacht")
 
     def choose(self, rng: random.Random) -> None:
@@ -72,7 +72,7 @@ class OnMarket(Penetration):
         """The search, and the keys that are never there."""
         w = stack.words
         return {
-            "route": route(stack, "search").path, "object": f"{w['prefix']}:search:", "statement_contains": "concat_ws", "service": ["memcached", stack.service, w["database"]],
+            "route": route(stack, "search").path, "object": f"{w['prefix']}:search2:", "statement_contains": "concat_ws", "service": ["memcached", stack.service, w["database"]],
             "trigger": "deploy", "accept": [], "rivals": ["low-hit-ratio", "missing-index", "cache-stampede", "cpu-saturation"],
             "notes": f"{len(self.unknown)} words that find nothing are asked for all the time; empty answers are no longer kept, so each goes to the database, which returns nothing",
             "fix": "keep that nothing was found, for a short time",

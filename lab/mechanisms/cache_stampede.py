@@ -78,7 +78,7 @@ class OnShop(Stampede):
     """The locks of the helper are removed with a deploy, on suspicion of a leak."""
 
     stack = "shop"
-    statement = r"order by turnover desc limit 25"
+    statement = r"order by turnover desc limit"
 
     def choose(self, rng: random.Random) -> None:
         """How dear the list is, how long it is kept, how often it is wanted."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAME = "Jaeger traces"
 VERSION = 1
 TABLES = ("spans",)
-HINT = "curl -s 'http://jaeger:16686/api/traces?service=NAME&limit=1500' > traces.json"
+HINT = "curl -s 'http://localhost:16686/api/traces?service=NAME&limit=1500' > traces.json"
 
 _Raw = msgspec.Raw
 _LIST, _OBJECT = _Raw(b"[]"), _Raw(b"{}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAME = "Zipkin v2 spans"
 VERSION = 1
 TABLES = ("spans",)
-HINT = "curl -s 'http://zipkin:9411/api/v2/traces?limit=10000' > traces.json"
+HINT = "curl -s 'http://localhost:9411/api/v2/traces?limit=10000' > traces.json"
 
 _KINDS = {None: -1, "CLIENT": 2, "SERVER": 1, "PRODUCER": 3, "CONSUMER": 4}
 _OBJECT = re.compile(rb'"traceId"\s*:\s*"')

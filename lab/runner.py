@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import random
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ from lab.stack import Stack, iso
 
 #: Seconds of load before the healthy part begins: connections, caches and interpreters get warm.
 WARM_S = 5.0
+#: The module of a worse version, as a path or a dotted name in a stack trace.
+_VERSION = re.compile(rb"app([/.])versions[/.]\w+")
 #: A quick trial of a mechanism: seconds of the three parts. Its signature is shown, not judged, and no case is written.
 QUICK = (8.0, 12.0, 8.0)
 #: A part that takes so many seconds longer than planned tells of a machine that stood still.
@@ -220,7 +223,7 @@ def _rename(folder: Path, paths: dict[str, str]) -> None:
             told = file.read_bytes()
             for ours, theirs in paths.items():
                 told = told.replace(ours.encode(), theirs.encode())
-            file.write_bytes(told)
+            file.write_bytes(_VERSION.sub(rb"app\1handlers", told))
 
 
 def _after(route: Any, measured: dict[str, Any]) -> dict[str, Any] | None:

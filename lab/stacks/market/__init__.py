@@ -133,7 +133,8 @@ class Market(Stack):
     def job(self, name: str, *args: Any) -> Component:
         """Starts ``python -m app.jobs.<name>`` of the current release."""
         assert self.release
-        return self.run.start(f"job-{name}", [self.run.python, "-m", f"app.jobs.{name}", *args], env={**self.release.env, **self.env})
+        self.jobs = getattr(self, "jobs", 0) + 1
+        return self.run.start(f"job-{self.jobs}", [self.run.python, "-m", f"app.jobs.{name}", *args], env={**self.release.env, **self.env})
 
     def sources(self) -> list[Source]:
         """What is recorded."""

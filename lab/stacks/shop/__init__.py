@@ -149,8 +149,8 @@ class Shop(Stack):
     def job(self, name: str, *args: Any) -> Component:
         """Starts ``python -m app.jobs.<name>`` of the current release."""
         assert self.release
-        self.jobs = getattr(self, "jobs", 0) + 1
-        return self.run.start(f"job-{self.jobs}", [self.run.python, "-m", f"app.jobs.{name}", *args], env={**self.release.env, **self.env})
+        number = 1 + sum(c.name.startswith("job-") for c in self.run.components)
+        return self.run.start(f"job-{number}", [self.run.python, "-m", f"app.jobs.{name}", *args], env={**self.release.env, **self.env})
 
     def sources(self) -> list[Source]:
         """What is recorded."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+#: The lab's own environment (database drivers, OpenTelemetry), behind the tests' one; `make test` sets it up.
+_LAB = Path(__file__).parents[1] / ".venv-lab" / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+if _LAB.is_dir():
+    sys.path.append(str(_LAB))
 
 START = 1_795_420_800  # 2026-11-23T08:00:00Z
 ROUTES = ("/products/{}", "/checkout", "/orders/{}/items", "/search")
@@ -71,3 +79,11 @@ def log(home: Path) -> Path:
     path = home / "access.log"
     path.write_bytes(access_log(2_000))
     return path
+
+
+@pytest.fixture
+def machine() -> Iterator[None]:
+    """The whole machine: tests that count what the lab leaves behind run one at a time, also across workers."""
+    with (Path(tempfile.gettempdir()) / "perfaudit-lab-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

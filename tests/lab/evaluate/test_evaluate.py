@@ -265,7 +265,7 @@ def test_interrupted_what_was_done_is_written(cases: Path, fake: Path, tmp_path:
         time.sleep(0.05)
     for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
         process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=150)  # the first page builds a font cache
     made = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert process.returncode == 130 and "interrupted" in said
     assert not made["complete"] and len(made["cases"]) == 3 and made["not_run"] == [f"dev/{n}" for n in range(210, 216)]

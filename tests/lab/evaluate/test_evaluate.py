@@ -268,7 +268,8 @@ def test_interrupted_what_was_done_is_written(cases: Path, fake: Path, tmp_path:
     _, said = process.communicate(timeout=150)  # the first page builds a font cache
     made = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert process.returncode == 130 and "interrupted" in said
-    assert not made["complete"] and len(made["cases"]) == 3 and made["not_run"] == [f"dev/{n}" for n in range(210, 216)]
+    assert not made["complete"] and len(made["cases"]) >= 3 and len(made["cases"]) + len(made["not_run"]) == 9
+    assert {"dev/214", "dev/215"} <= set(made["not_run"])
     assert not list(tmp_path.glob("audits-*"))
 
 

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from lab import proxy
-from lab.errors import LabError
 from lab.nginx import Nginx
-from lab.processes import accepts, until
 from lab.sources import FileSource, Source, host, postgres, redis
-from lab.sources.collector import Collector
 from lab.stack import Release, Route, Stack
 from lab.stacks.shop import data, words
 from lab.stacks.shop.server import Postgres
@@ -29,14 +22,15 @@ if TYPE_CHECKING:
 LOG_FORMAT = """log_format main '$remote_addr - - [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" '
     '{msec}rt=$request_time uct="$upstream_connect_time" uht="$upstream_header_time" urt="$upstream_response_time" ua="$upstream_addr" us="$upstream_status" '
     'trace=$upstream_http_x_trace_id';"""
-#: Settings that go to the application as they are (app/settings.py says what they mean).
-APP_SETTINGS = ("pool", "pool_timeout_s", "cache_connections", "ttl_s", "partner_timeout_s", "partner_retries", "partner_connections", "sampling")
 
 
 class Shop(Stack):
     """See README.md for its routes, tables and settings."""
 
-    name: ClassVar[str] = "shop"
+    name = "shop"
+    app_settings = ("pool", "pool_timeout_s", "cache_connections", "ttl_s", "partner_timeout_s", "partner_retries", "partner_connections", "sampling")
+    protocol = "otlp"
+    partner_file = "payments.py"
 
     def __init__(self, run: Run, rng: random.Random, settings: Mapping[str, Any] | None = None) -> None:
         super().__init__(run, rng, settings)
@@ -52,21 +46,10 @@ class Shop(Stack):
         self.partner_options |= self.settings.get("partner", {})
         log_format = self.settings.get("log_format", rng.choice(("jsonlog", "csvlog", "stderr")))
         self.database = Postgres(run, self.words, self.counts, number, log_format, self.settings.get("postgres"))
-        self.cache_port, self.partner_port = run.port(), run.port()
-        self.proxy_ports = {"database": run.port(), "partner": run.port()}
-        self.ports = [run.port() for _ in range(self.settings.get("replicas", 2))]
-        self.replicas: list[Component | None] = [None] * len(self.ports)
-        self.collector = Collector(run)
         line = LOG_FORMAT.format(msec=rng.choice(("t=$msec ", "")))
         self.nginx = Nginx(run, self.ports, line, **self.settings.get("nginx", {}))
         self.redis: Component
-        self.partner: Component
         self.routes = self._routes()
-
-    @property
-    def url(self) -> str:
-        """The front door."""
-        return f"http://127.0.0.1:{self.nginx.port}"
 
     def start(self) -> None:
         """Everything up, seeded and warm; ends when every route was answered."""
@@ -74,20 +57,10 @@ class Shop(Stack):
         self.database.start()
         self.redis = self._redis()
         self.start_partner()
-        delay = self.settings.get("delay_s", 0.00025)
-        for name, to in (("database", self.database.port), ("partner", self.partner_port)):
-            self._proxy(name, to, delay)
+        self.start_proxies()
         self.deploy(quiet=True)
         self.nginx.start()
         self._touch()
-
-    def restart(self, release: Release) -> None:
-        """Brings each replica to a release, one after another; at the first start all at once."""
-        first = all(replica is None for replica in self.replicas)
-        for i in range(len(self.ports)):
-            self.restart_replica(i, release, wait=not first)
-        if first:
-            until(lambda: all(map(accepts, self.ports)), "the replicas", [r for r in self.replicas if r])
 
     def restart_replica(self, i: int, release: Release | None = None, *, wait: bool = True) -> None:
         """Stops replica `i` (requests in progress may finish) and starts it on a release, default the present one."""
@@ -121,43 +94,10 @@ class Shop(Stack):
         except OSError:
             return False
 
-    @property
-    def env(self) -> dict[str, str]:
-        """What every process of the application is told beside its release; taken anew from `settings` at each start."""
-        chosen = {k: self.settings[k] for k in APP_SETTINGS if k in self.settings}
-        ports = {"db_port": self.proxy_ports["database"], "partner_port": self.proxy_ports["partner"], "cache_port": self.cache_port}
-        told = {**self.settings.get("app", {}), **chosen, **ports, "otlp_url": self.collector.url}
-        return {"APP_SETTINGS": json.dumps(told), "APP_WORDS": json.dumps(self.words)}
-
-    def start_partner(self, **options: Any) -> None:
-        """Starts the partner, or restarts it, with other options (payments.py: ``ms``, ``spread``, ``lines``, ``queue``, ``refuses``)."""
-        self.partner_options |= options
-        if hasattr(self, "partner"):
-            self.partner.stop(timeout=4)
-        told = {**self.partner_options, "port": self.partner_port, "service": self.words["partner"], "otlp": self.collector.url}
-        file = self._copy(Path(__file__).with_name("payments.py"), "partner")
-        self.partner = self.run.start("partner", [self.run.python, file, *(f"--{k}={v}" for k, v in told.items())], ready=self.partner_port, timeout=20)
-
-    def sql(self, statement: str, *args: Any) -> list[tuple[Any, ...]]:
-        """Asks PostgreSQL as administrator; words in braces are this installation's names of tables and columns."""
-        return self.database.ask(self.named(statement), args)
-
-    def named(self, text: str) -> str:
-        """A text with the names of this installation in the place of words in braces."""
-        return text.replace("%s", "\0").format_map(self.words).replace("\0", "%s")
-
-    def job(self, name: str, *args: Any) -> Component:
-        """Starts ``python -m app.jobs.<name>`` of the current release."""
-        assert self.release
-        number = 1 + sum(c.name.startswith("job-") for c in self.run.components)
-        return self.run.start(f"job-{number}", [self.run.python, "-m", f"app.jobs.{name}", *args], env={**self.release.env, **self.env})
-
     def sources(self) -> list[Source]:
         """What is recorded."""
-        logs = [FileSource(f"app-{i + 1}.log", "app-log", self.run.home(f"app-{i + 1}") / f"app-{i + 1}.log") for i in range(len(self.ports))]
         return [
-            FileSource("access.log", "access-log", self.nginx.access_log), FileSource("nginx-error.log", "proxy-log", self.nginx.error_log), *logs,
-            FileSource(self.database.log.name, "database-log", self.database.log), *postgres.everything(self.run, self.database.where),
+            *self.logs(), FileSource(self.database.log.name, "database-log", self.database.log), *postgres.everything(self.run, self.database.where),
             *redis.everything(self.run, self.cache_port, monitor=self.settings.get("monitor", False)), *self.collector.sources(), *host.everything(self.run),
         ]  # fmt: skip
 
@@ -177,37 +117,16 @@ class Shop(Stack):
             Route("checkout", "POST", purchase, 10, f"`{purchase}`", basket),
             Route("report", "GET", report, 4, f"`{report}`"),
         ]
-        weights = self.settings.get("weights", {})
-        return [Route(r.name, r.method, r.path, weights.get(r.name, r.weight), r.url, r.body) for r in routes]
+        return self.weighted(routes)
 
     def _redis(self) -> Component:
         argv = ["redis-server", "--port", self.cache_port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", self.run.home("redis")]
         memory = ["--maxmemory", f"{self.settings.get('cache_mb', 64)}mb", "--maxmemory-policy", "allkeys-lru", "--slowlog-log-slower-than", "5000", "--latency-monitor-threshold", "20"]
         return self.run.start("redis", [*argv, *memory, *self.settings.get("redis", [])], ready=self.cache_port)
 
-    def _proxy(self, name: str, to: int, delay: float) -> None:
-        file, listen = self._copy(Path(proxy.__file__), f"proxy-{name}"), self.proxy_ports[name]
-        self.run.start(f"proxy-{name}", [self.run.python, file, "--listen", listen, "--to", to, "--delay", delay], ready=listen)
-
-    def _copy(self, file: Path, component: str) -> Path:
-        """A copy that the unprivileged user can read."""
-        copy = self.run.home(component) / file.name
-        shutil.copyfile(file, copy)
-        copy.chmod(0o644)
-        return copy
-
     def _touch(self) -> None:
         """Asks each replica for each route once."""
         for port in self.ports:
             for route in self.routes:
                 body = {"customer": 2, "lines": [{"id": 1, "quantity": 1}]} if route.body else None
-                self._ask(port, route.path.replace("{id}", "2"), body)
-
-    @staticmethod
-    def _ask(port: int, path: str, body: dict[str, Any] | None = None) -> None:
-        headers = {"Content-Type": "application/json"} if body else {}
-        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", json.dumps(body).encode() if body else None, headers)
-        try:
-            urllib.request.urlopen(request, timeout=10).read()
-        except (OSError, urllib.error.HTTPError) as error:
-            raise LabError(f"the application does not answer {path}: {error}\nits log says why (--keep)") from None
+                self.ask(port, route.path.replace("{id}", "2"), body)

@@ -145,8 +145,3 @@ def run() -> None:
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     tracing.start(settings.WORDS.get("service", "app"), settings.REPLICA, settings.RELEASE, settings.ZIPKIN_URL, settings.SAMPLING)
     web.run_app(make(), host="127.0.0.1", port=settings.PORT, backlog=settings.BACKLOG, access_log=None, print=None, shutdown_timeout=5)
-
-
-if __name__ == "__main__":
-    # Under its own name, so that a version finds it as `app.main` and not a second copy of it.
-    importlib.import_module("app.main").run()

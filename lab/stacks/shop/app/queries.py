@@ -29,4 +29,4 @@ SQL: dict[str, str] = {
 
 def text(name: str) -> str:
     """The statement of that name with the names of this installation."""
-    return SQL[name].replace("%s", "\0").format_map(settings.WORDS).replace("\0", "%s")
+    return SQL[name].format_map(settings.WORDS)

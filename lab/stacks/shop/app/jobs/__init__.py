@@ -16,4 +16,4 @@ def connect(**more: Any) -> psycopg.Connection[tuple[Any, ...]]:
 
 def sql(text: str) -> str:
     """A statement with the names of this installation."""
-    return text.replace("%s", "\0").format_map(settings.WORDS).replace("\0", "%s")
+    return text.format_map(settings.WORDS)

@@ -49,49 +49,34 @@ def number(of: str, root: Path = CASES) -> Path:
             return home / str(n)
 
 
-def pack(folder: Path) -> None:
-    """Compresses every file of a folder beside it (zstd -19); empty files go."""
-    full = []
-    for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".zst"):
-        if file.stat().st_size:
-            full.append(str(file))
-        else:
-            file.unlink()
-    if full:
-        try:
-            subprocess.run(["zstd", "-19", "-q", "-f", *full], check=True, capture_output=True)
-        except FileNotFoundError:
-            raise LabError("zstd is not installed\nmake lab installs it when it runs as root") from None
+def compress(files: Sequence[Path]) -> None:
+    """Compresses files beside themselves (zstd -19)."""
+    if not files:
+        return
+    try:
+        subprocess.run(["zstd", "-19", "-q", "-f", *map(str, files)], check=True, capture_output=True)
+    except FileNotFoundError:
+        raise LabError("zstd is not installed\nmake lab installs it when it runs as root") from None
 
 
 def fit(parts: Sequence[Path], largest: int) -> list[str]:
-    """Compresses cut folders and thins them out (thin.py) until they are small enough together; what was thinned."""
+    """Compresses cut folders and thins them out (thin.py) until they have at most `largest` bytes together; what was thinned. Empty files go."""
     done: list[str] = []
-    for part in parts:
-        pack(part)
+    raw = [p for part in parts for p in sorted(part.rglob("*")) if p.is_file()]
+    compress([p for p in raw if p.stat().st_size])
     for name, thinner in thin.STEPS:
-        if sum(map(packed, parts)) <= largest:
+        if sum(p.stat().st_size for part in parts for p in part.rglob("*.zst")) <= largest:
             break
-        for file in (f for part in parts for f in part.rglob(name)):
+        for file in [p for p in raw if p.name == name and p.stat().st_size]:
             thinner(file)
-            pack_one(file)
+            compress([file])
             done.append(f"{file.parent.name}/{name}")
+    for file in raw:
+        file.unlink()
     for part in parts:
-        for file in [p for p in part.rglob("*") if p.is_file() and p.suffix != ".zst"]:
-            file.unlink()
         for file in part.rglob("*"):
             file.chmod(0o755 if file.is_dir() else 0o644)
     return done
-
-
-def pack_one(file: Path) -> None:
-    """Compresses one file again."""
-    subprocess.run(["zstd", "-19", "-q", "-f", str(file)], check=True, capture_output=True)
-
-
-def packed(folder: Path) -> int:
-    """Bytes of the compressed files of a folder."""
-    return sum(p.stat().st_size for p in folder.rglob("*.zst"))
 
 
 def size(folder: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab import case, plan
-from lab.mechanism import discover
+from lab.mechanism import Sign, discover
 from lab.runner import told
 
 
@@ -19,8 +19,6 @@ def show() -> int:
         print(f"| {name} | {any_one.kind} | {any_one.problem} | {', '.join(sorted(found))} | {' | '.join(cells)} |")
     print("\n| case | stack | seed | style | withheld | signature: healthy → fault → fixed |\n|---|---|---|---|---|---|")
     for folder, truth in case.truths():
-        from lab.mechanism import Sign
-
         signs = "; ".join(told(Sign(**s)) for s in truth.get("signature", []))
         print(f"| {folder.name} {truth['name']} | {truth['stack']} | {truth['seed']} | {truth.get('style', '')} | {', '.join(truth.get('withheld', [])) or '–'} | {signs} |")
     total = sum(case.size(folder) for folder, _ in case.truths())

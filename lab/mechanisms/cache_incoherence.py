@@ -27,6 +27,15 @@ class Incoherence(Mechanism):
         told, redis = phase.memcached(), phase.redis()
         return told["delete_hits"] + told["delete_misses"] + redis["cmdstat_del.calls"] + redis["cmdstat_unlink.calls"]
 
+    def breaks(self, stack: Stack) -> None:
+        """Deploys the wider forgetting."""
+        stack.deploy("cache_incoherence", **self.parameters)
+
+    def fixes(self, stack: Stack) -> None:
+        """Deploys the narrow one again, and has the pages made by the usual script."""
+        stack.deploy("page_similar", **self.parameters)
+        self.fill(stack)
+
     def signature(self, seen: Observed) -> list[Sign]:
         """As above."""
         ratio = [hits(p) for p in (seen.healthy, seen.fault, seen.fixed)]
@@ -59,15 +68,6 @@ class OnMarket(Incoherence):
     def fill(self, stack: Stack) -> None:
         """Keeps all pages."""
         warm(stack, (stack.named(f"/{{item_path}}/{i}") for i in range(1, self.things + 1)))
-
-    def breaks(self, stack: Stack) -> None:
-        """Deploys the wider forgetting."""
-        stack.deploy("cache_incoherence", **self.parameters)
-
-    def fixes(self, stack: Stack) -> None:
-        """Deploys the narrow one again, and has the pages made by the usual script."""
-        stack.deploy("page_similar", **self.parameters)
-        self.fill(stack)
 
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The page, and the order that forgets it."""
@@ -102,15 +102,6 @@ class OnShop(Incoherence):
     def fill(self, stack: Stack) -> None:
         """Keeps all pages."""
         warm(stack, (stack.named(f"/{{product_path}}/{i}") for i in range(1, self.products + 1)))
-
-    def breaks(self, stack: Stack) -> None:
-        """Deploys the wider forgetting."""
-        stack.deploy("cache_incoherence", **self.parameters)
-
-    def fixes(self, stack: Stack) -> None:
-        """Deploys the narrow one again, and has the pages made by the usual script."""
-        stack.deploy("page_similar", **self.parameters)
-        self.fill(stack)
 
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The page, and the purchase that forgets it."""

@@ -24,6 +24,14 @@ class Stampede(Mechanism):
     #: What the statement that makes the list is known by.
     statement = ""
 
+    def breaks(self, stack: Stack) -> None:
+        """Deploys the helper."""
+        stack.deploy("cache_stampede", **self.parameters)
+
+    def fixes(self, stack: Stack) -> None:
+        """Deploys the shared load again."""
+        stack.deploy("ranking", **self.parameters)
+
     def signature(self, seen: Observed) -> list[Sign]:
         """How often the list was made for each time that it expired, and the tail of its route."""
         return [more(seen, "times that the list was made, for each time it expired", self.made, "", least=3, by=1.8), slower(seen, "top", 2.5)]
@@ -55,14 +63,6 @@ class OnMarket(Stampede):
         stack.deploy("ranking", quiet=True, **self.parameters)
         warm(stack, [path])
 
-    def breaks(self, stack: Stack) -> None:
-        """Deploys the helper."""
-        stack.deploy("cache_stampede", **self.parameters)
-
-    def fixes(self, stack: Stack) -> None:
-        """Deploys the shared load again."""
-        stack.deploy("ranking", **self.parameters)
-
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The key, and the statement that makes its value."""
         w = stack.words
@@ -93,14 +93,6 @@ class OnShop(Stampede):
         empty(stack)
         stack.deploy("ranking", quiet=True, **self.parameters)
         warm(stack, [path])
-
-    def breaks(self, stack: Stack) -> None:
-        """Deploys the helper without locks."""
-        stack.deploy("cache_stampede", **self.parameters)
-
-    def fixes(self, stack: Stack) -> None:
-        """Deploys the shared load again."""
-        stack.deploy("ranking", **self.parameters)
 
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The key, and the statement that makes its value."""

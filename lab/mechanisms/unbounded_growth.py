@@ -28,6 +28,14 @@ class Growth(Mechanism):
         """By how much the gauge of all replicas grows in a minute."""
         raise NotImplementedError
 
+    def breaks(self, stack: Stack) -> None:
+        """Deploys the trail."""
+        stack.deploy("unbounded_growth", routes=self.routes)
+
+    def fixes(self, stack: Stack) -> None:
+        """Deploys without it."""
+        stack.deploy()
+
     def signature(self, seen: Observed) -> list[Sign]:
         """The gauge's slope, and that traffic stayed what it was."""
         rates = [p.everything.rate for p in (seen.healthy, seen.fault, seen.fixed)]
@@ -48,14 +56,6 @@ class OnMarket(Growth):
     def growing(self, phase: Phase) -> float:
         """Open file descriptors, as the processes tell."""
         return growth(phase, "process_open_fds")
-
-    def breaks(self, stack: Stack) -> None:
-        """Deploys the trail."""
-        stack.deploy("unbounded_growth", routes=self.routes)
-
-    def fixes(self, stack: Stack) -> None:
-        """Deploys without it."""
-        stack.deploy()
 
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The service and the gauge."""
@@ -80,14 +80,6 @@ class OnShop(Growth):
     def growing(self, phase: Phase) -> float:
         """Threads, as the processes tell."""
         return growth(phase, "process.thread.count")
-
-    def breaks(self, stack: Stack) -> None:
-        """Deploys the news."""
-        stack.deploy("unbounded_growth", routes=self.routes)
-
-    def fixes(self, stack: Stack) -> None:
-        """Deploys without them."""
-        stack.deploy()
 
     def truth(self, stack: Stack) -> dict[str, Any]:
         """The service and the gauge."""

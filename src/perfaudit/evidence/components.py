@@ -30,7 +30,7 @@ _CALLS = frozenset(["grpc", "connectrpc", "connect_rpc", "dubbo", "apache_dubbo"
 _POOL = re.compile(r"\bpool\b.*\b(?:acquire|get|wait|checkout|check out|borrow|connect)|getconnection$|\b(?:acquire|borrow|checkout)[ ._-]?conn", re.IGNORECASE)
 #: Go's httptrace "http.dns", "http.connect", "http.tls"; Node "tcp.connect", "tls.connect", "dns.lookup"; SQLAlchemy "connect".
 _CONNECT = re.compile(r"(?:^|[ ._-])(?:connect|dns|dns[ ._-]lookup|tls|tls[ ._-]handshake|handshake)$", re.IGNORECASE)
-#: Waits that applications name themselves: "lock.acquire", "mutex wait", "semaphore.acquire", "admission.wait".
+#: Waits that applications name themselves; no convention names them, so only plain words count: "lock.acquire", "mutex wait", "… wait".
 _WAIT = re.compile(r"(?:^|[ ._-])(?:lock|mutex|semaphore|latch)(?:[ ._-](?:acquire|wait))?$|[ ._-]wait$", re.IGNORECASE)
 
 

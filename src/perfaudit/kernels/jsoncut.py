@@ -93,6 +93,31 @@ def _end_run(state, events, n):
     return n
 
 
+@inlined
+def _closed(state, levels, events, n, depth, i):
+    """An object or array of level ``depth`` ends at ``i``."""
+    if state[ELEMENT] >= 0:
+        if depth <= state[ELEMENT_DEPTH]:
+            state[ELEMENT] = -1
+            if state[DROP]:
+                state[DROP] = 0
+                state[RUN_START] = -1
+            else:
+                state[RUN_LAST] = i + 1
+                state[RUN_COUNT] += 1
+            if state[RUN_COUNT] >= state[MOST] or depth == 0:
+                n = _end_run(state, events, n)
+    elif depth < _LEVELS:
+        kind = levels[depth]
+        if kind == _ELEMENTS:
+            n = _end_run(state, events, n)
+            if not state[LISTS]:
+                n = _put(events, n, ARRAY_END, i)
+        elif kind == _GROUP_OBJECT:
+            n = _put(events, n, GROUP_END, i + 1)
+    return n
+
+
 @kernel
 def cut(data, start, end, state, levels, events):
     """Scan ``data[start:end]``. Gives ``(where it stopped, number of events)``: at ``end``, or where ``events`` is nearly full."""
@@ -157,25 +182,7 @@ def cut(data, start, end, state, levels, events):
             depth += 1
         elif c in (_CLOSE, _LIST_END) and depth > 0:
             depth -= 1
-            if state[ELEMENT] >= 0:
-                if depth <= state[ELEMENT_DEPTH]:
-                    state[ELEMENT] = -1
-                    if state[DROP]:
-                        state[DROP] = 0
-                        state[RUN_START] = -1
-                    else:
-                        state[RUN_LAST] = i + 1
-                        state[RUN_COUNT] += 1
-                    if state[RUN_COUNT] >= state[MOST] or depth == 0:
-                        n = _end_run(state, events, n)
-            elif depth < _LEVELS:
-                kind = levels[depth]
-                if kind == _ELEMENTS:
-                    n = _end_run(state, events, n)
-                    if not state[LISTS]:
-                        n = _put(events, n, ARRAY_END, i)
-                elif kind == _GROUP_OBJECT:
-                    n = _put(events, n, GROUP_END, i + 1)
+            n = _closed(state, levels, events, n, depth, i)
         i += 1
     state[DEPTH] = depth
     state[IN_STRING] = in_string

@@ -23,6 +23,7 @@ from perfaudit.evidence.readers import ReadOptions
 from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Window, Windows, iso
 from perfaudit.paths import account as accounts
+from perfaudit.paths import tracing as tracings
 from perfaudit.problems import discover
 from perfaudit.report import result as results
 from perfaudit.slo.objectives import judge_all
@@ -81,7 +82,9 @@ class Audit:
         if stream is not None and cube is not None:
             self._step("baseline")
             requests = Requests(stream, tiers.condition, found, cube)
-        return Prepared(tiers, found, cube, requests, accounts.build(self.evidence, tiers, found, requests, cube), [*assumptions, *found.notes, *self._assumed(tiers)], stream)
+        traces = tracings.of_bundle(self.bundle, found)
+        account = accounts.build(self.evidence, tiers, found, requests, cube, traces)
+        return Prepared(tiers, found, cube, requests, account, [*assumptions, *found.notes, *self._assumed(tiers)], stream)
 
     def run(self) -> dict[str, Any]:
         """All phases. Raises :class:`perfaudit.errors.AuditError`; never for what the evidence lacks."""
@@ -180,7 +183,8 @@ class Audit:
         sources = [s for s in self.bundle.sources if (s.get("role") == "baseline") == (role == "baseline") and s["first"] is not None]
         if role == "baseline":  # of a load test that is not trusted nothing is left to compare with
             sources = [s for s in sources if not any(s["name"] in found.doubted for found in self._loads)]
-        served = [s for s in sources if "requests" in s["tables"]]
+        table = "requests" if self.bundle.rows("requests") else "spans"
+        served = [s for s in sources if table in s["tables"]]
         outer = [s for s in served if s["service"] in tiers.outermost] or served
         spans = [(s["first"], s["last"]) for s in outer or sources if outer or "events" not in s["tables"]]
         return Window(min(a for a, _ in spans), max(b for _, b in spans) + 1) if spans else None
@@ -202,7 +206,8 @@ class Audit:
         return [{"time": iso(t)} | {k: str(v) for k, v in zip(names, rest, strict=True) if v} for t, *rest in rows]
 
     def _assumed(self, tiers: tiering.Tiers) -> list[str]:
-        out = [f"{t.service or 'unnamed'} is an inner tier of {t.inside}: listed, not pooled" for t in tiers.all if t.inside]
+        out = ["no access log was read: the roots of the traces stand for the requests, and rates are those of the traces"] if tiers.all and not self.bundle.rows("requests") else []
+        out += [f"{t.service or 'unnamed'} is an inner tier of {t.inside}: listed, not pooled" for t in tiers.all if t.inside]
         return out + [f"{s['name']}: {n}" for s in self.bundle.sources for n in s["notes"] if not n.startswith("damaged")][:20]
 
 

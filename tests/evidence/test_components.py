@@ -36,7 +36,7 @@ from perfaudit.evidence.traces import read
         ("internal", None, "tls.handshake", "connection set-up"),
         ("internal", None, "http.dns", "connection set-up"),
         ("internal", None, "mutex.acquire", "application wait"),
-        ("internal", None, "admission.wait", "application wait"),
+        ("internal", None, "admission.wait", "queue for a worker"),
         # look-alikes
         ("server", None, "GET /pool/acquire", "self"),
         ("internal", None, "carpool matching", "self"),

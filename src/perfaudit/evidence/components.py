@@ -18,8 +18,8 @@ from perfaudit.evidence.traces import SYMBOLS, Traces
 NEEDED = (*SYMBOLS, "system")
 
 #: The parts that time on a critical path can be split into, exclusively.
-COMPONENTS = ("self", "downstream", "database", "cache", "queue", "pool wait", "connection set-up", "application wait")
-SELF, DOWNSTREAM, DATABASE, CACHE, QUEUE, POOL, CONNECT, WAIT = range(len(COMPONENTS))
+COMPONENTS = ("self", "downstream", "database", "cache", "queue", "pool wait", "connection set-up", "application wait", "queue for a worker")
+SELF, DOWNSTREAM, DATABASE, CACHE, QUEUE, POOL, CONNECT, WAIT, WORKER = range(len(COMPONENTS))
 
 _CACHES = frozenset(("redis", "memcached", "valkey", "keydb", "dragonfly", "hazelcast", "infinispan", "geode", "coherence"))
 _MESSAGING = frozenset(
@@ -30,6 +30,8 @@ _CALLS = frozenset(["grpc", "connectrpc", "connect_rpc", "dubbo", "apache_dubbo"
 _POOL = re.compile(r"\bpool\b.*\b(?:acquire|get|wait|checkout|check out|borrow|connect)|getconnection$|\b(?:acquire|borrow|checkout)[ ._-]?conn", re.IGNORECASE)
 #: Go's httptrace "http.dns", "http.connect", "http.tls"; Node "tcp.connect", "tls.connect", "dns.lookup"; SQLAlchemy "connect".
 _CONNECT = re.compile(r"(?:^|[ ._-])(?:connect|dns|dns[ ._-]lookup|tls|tls[ ._-]handshake|handshake)$", re.IGNORECASE)
+#: Before a request is worked on: Rack's and Passenger's "http.queue", "rack.queue", "queue time"; "admission.wait", "worker.queue", "executor wait", "threadpool.queue".
+_WORKER = re.compile(r"(?:^|[ ._-])(?:admission|workers?|executor|thread[ ._-]?pool|dispatch(?:er)?|accept|request)[ ._-]?(?:wait|queued?|queue[ ._-](?:wait|time)|acquire)$|(?:^|[ ._-])(?:http|rack|request)[ ._-]queue$|(?:^|[ ._-])queue[ ._-](?:time|wait)$", re.IGNORECASE)
 #: Waits that applications name themselves; no convention names them, so only plain words count: "lock.acquire", "mutex wait", "… wait".
 _WAIT = re.compile(r"(?:^|[ ._-])(?:lock|mutex|semaphore|latch)(?:[ ._-](?:acquire|wait))?$|[ ._-]wait$", re.IGNORECASE)
 
@@ -42,6 +44,8 @@ def component(kind: str | None, system: str | None, operation: str | None) -> in
         return POOL
     if waits and _CONNECT.search(name):
         return CONNECT
+    if waits and kind != "client" and _WORKER.search(name):
+        return WORKER
     if waits and kind != "client" and _WAIT.search(name):
         return WAIT
     if waits and called in _CACHES:

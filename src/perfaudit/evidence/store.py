@@ -52,8 +52,8 @@ class Evidence:
         return Evidence(self.bundle, where=self.where, allowed=tables, like=self)
 
     def has(self, table: str) -> bool:
-        """Whether any source fed ``table``."""
-        return self.bundle.rows(table) > 0
+        """Whether any source fed ``table``; spans feed ``requests`` where no log did."""
+        return self.bundle.rows(table) > 0 or (table == "requests" and self.bundle.rows("spans") > 0)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query as tuples. Raises :class:`QueryError`, or :class:`ContractError` for an undeclared table."""
@@ -198,9 +198,18 @@ def _said(error: Exception) -> str:
     return " ".join(str(error).split("\n\n")[0].split())[:400]
 
 
+#: Where no log was read, the roots of traces are the requests that users made (not those that a message or a schedule set off).
+_ROOTS = {name: name for name in ("time", "duration_us", "method", "service", "instance", "response_bytes", "request_bytes", "trace_id")}
+_ROOTS |= {"status": "coalesce(http_status, CASE WHEN status = 'error' THEN 500 ELSE 200 END)", "route": "coalesce(route, operation)"}
+_IS_ROOT = "parent_span_id IS NULL AND coalesce(kind, '') NOT IN ('producer', 'consumer')"
+
+
 def _select(bundle: Bundle, name: str) -> str:
     table = TABLES[name]
     parts = bundle.parts(name)
+    if not parts and name == "requests" and bundle.parts("spans"):
+        fields = ", ".join(f'{_ROOTS.get(c.name, f"NULL::{SQL_TYPES[c.type]}")} AS "{c.name}"' for c in table.columns)
+        return f"SELECT {fields} FROM ({_select(bundle, 'spans')}) WHERE {_IS_ROOT}"
     if not parts:
         return "SELECT " + ", ".join(f'NULL::{SQL_TYPES[c.type]} AS "{c.name}"' for c in table.columns) + " WHERE false"
     stored = {column for _, columns in parts for column in columns}

@@ -116,6 +116,40 @@ def read(bundle: Bundle, *, symbols: tuple[str, ...] = SYMBOLS, ids: bool = Fals
     return _corrected(traces) if correct_skew else traces
 
 
+def symbol(bundle: Bundle, name: str) -> tuple[Any, list[str]]:
+    """A column of texts of all rows of ``spans`` in input order: codes (int32, −1 for null) and the texts."""
+    codes, at = _Codes(bundle.rows("spans")), 0
+    for batch in _column(bundle, name):
+        codes.column[at : at + len(batch)] = -1 if batch.null_count == len(batch) else codes.of(batch)
+        at += len(batch)
+    return codes.column, list(codes.known)
+
+
+def number(bundle: Bundle, name: str) -> Any:
+    """A numeric column of all rows of ``spans`` in input order, float64, NaN for null."""
+    import pyarrow as pa
+
+    out, at = np.full(bundle.rows("spans"), np.nan), 0
+    for batch in _column(bundle, name):
+        out[at : at + len(batch)] = batch.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        at += len(batch)
+    return out
+
+
+def _column(bundle: Bundle, name: str) -> Iterator[Any]:
+    """A column batch by batch; all nulls where a part does not have it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path, _ in bundle.parts("spans"):
+        with pq.ParquetFile(path, read_dictionary=[name]) as file:
+            if name not in file.schema_arrow.names:
+                yield pa.nulls(file.metadata.num_rows)
+                continue
+            for batch in _batches(file, [name]):
+                yield batch.column(0)
+
+
 def _load(bundle: Bundle, symbols: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, int]]:
     """The columns of ``spans`` in input order, identifiers of spans hashed, those of traces as codes."""
     import pyarrow as pa

@@ -133,6 +133,30 @@ def _break_cycles(a, b, state, parent, flags):
 
 
 @kernel
+def subtree_sums(parent, values, pending, stack):
+    """Add to each span's value those of all spans below it, in place. ``pending`` (zeros) and ``stack``: work space, int32, shape (n,)."""
+    n = parent.shape[0]
+    for i in range(n):
+        if parent[i] >= 0:
+            pending[parent[i]] += 1
+    top = 0
+    for i in range(n):
+        if pending[i] == 0:
+            stack[top] = i
+            top += 1
+    while top > 0:
+        top -= 1
+        i = stack[top]
+        p = parent[i]
+        if p >= 0:
+            values[p] += values[i]
+            pending[p] -= 1
+            if pending[p] == 0:
+                stack[top] = p
+                top += 1
+
+
+@kernel
 def unskew(start, end, parent, apart, path, shift, known):
     """The shift (µs) that puts each span of another clock into its parent; spans below move along.
 

@@ -16,6 +16,9 @@ from perfaudit.baseline.tiers import Tiers
 from perfaudit.baseline.windows import ERRORS, practical
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Measurement, Window, Windows
+from perfaudit.paths import traced
+from perfaudit.paths.join import join
+from perfaudit.paths.tracing import AFFECTED, Tracing
 
 #: A reference of fewer requests of a route says nothing about its mean.
 LEAST_REFERENCE = 20
@@ -36,7 +39,7 @@ class Component:
 class TimeAccount:
     """Where the outermost tier's request-seconds of the affected window went, and what was added to the reference.
 
-    ``requests`` holds exact distributions per route and window, ``cube`` their histograms over time.
+    ``requests`` holds exact distributions per route and window, ``cube`` their histograms over time, ``tracing`` the traces.
     """
 
     windows: Windows
@@ -45,6 +48,7 @@ class TimeAccount:
     seconds: float = 0.0
     components: tuple[Component, ...] = ()
     cube: Cube | None = None
+    tracing: Tracing | None = None
 
     @property
     def routes(self) -> list[RouteRow]:
@@ -99,10 +103,10 @@ class TimeAccount:
         return out
 
 
-def build(evidence: Evidence, tiers: Tiers, windows: Windows, requests: Requests | None, cube: Cube | None = None) -> TimeAccount:
+def build(evidence: Evidence, tiers: Tiers, windows: Windows, requests: Requests | None, cube: Cube | None = None, tracing: Tracing | None = None) -> TimeAccount:
     """Split the affected window's request-seconds as far as the evidence allows."""
     if requests is None or requests.total.affected.seconds <= 0:
-        return TimeAccount(windows, requests, tiers, cube=cube)
+        return TimeAccount(windows, requests, tiers, cube=cube, tracing=tracing)
     total = requests.total.affected
     parts: list[Component] = []
     edge, connect, known = evidence.one(
@@ -112,9 +116,42 @@ def build(evidence: Evidence, tiers: Tiers, windows: Windows, requests: Requests
     if known:
         parts.append(Component("edge", float(edge or 0), "access log: request time minus upstream time"))
         parts.append(Component("connection set-up", float(connect or 0), "access log: upstream connect time"))
-    parts += _inner(evidence, tiers, windows)
-    parts += _database(evidence, windows.affected)
-    return TimeAccount(windows, requests, tiers, total.seconds, tuple(_exclusive(parts, total.seconds)), cube)
+    database = _database(evidence, windows.affected)
+    if tracing is not None and tracing.count(AFFECTED):
+        parts += _traced(evidence, tiers, tracing, database, bool(known))
+    else:
+        parts += _inner(evidence, tiers, windows) + database
+    return TimeAccount(windows, requests, tiers, total.seconds, tuple(_exclusive(_merged(parts), total.seconds)), cube, tracing)
+
+
+def _traced(evidence: Evidence, tiers: Tiers, tracing: Tracing, database: list[Component], edge: bool) -> list[Component]:
+    """What traces split behind the edge; the database's part is split further where sessions or its log tell who waited."""
+    gap = join(evidence, tiers, tracing).get(AFFECTED)
+    parts = [Component("queue for a worker" if edge else "edge and queue for a worker", gap.seconds, gap.method, gap.error)] if gap and gap.seconds else []
+    query = "SELECT component, sum(epoch_us(end_time) - epoch_us(start_time)) / 1e6 AS trace_seconds FROM critical_path"
+    query += f" WHERE NOT fragment AND {within(tracing.windows.affected, 'root_time')} GROUP BY 1 ORDER BY 2 DESC"
+    waited = next((p for p in database if p.name == "database lock wait"), None)
+    for name, owned in traced.split(tracing).items():
+        if name != "database":
+            parts.append(Component(name, owned.seconds, traced.METHOD, owned.error, query))
+        elif waited is None:
+            parts.append(Component("database: executing and waiting", owned.seconds, traced.METHOD, owned.error, query))
+        else:
+            lock = min(waited.seconds, owned.seconds)
+            parts.append(Component("database lock wait", lock, f"{traced.METHOD}; {waited.evidence}", waited.error, waited.query))
+            parts.append(Component("database executing", owned.seconds - lock, f"{traced.METHOD}, less the lock waits", math.hypot(owned.error, waited.error), query))
+    return parts
+
+
+def _merged(parts: list[Component]) -> list[Component]:
+    """Parts of one name as one, in order of their first."""
+    out: dict[str, Component] = {}
+    for part in parts:
+        old = out.get(part.name)
+        if old is not None:
+            part = Component(part.name, old.seconds + part.seconds, f"{old.evidence}; {part.evidence}", math.hypot(old.error, part.error), old.query or part.query)
+        out[part.name] = part
+    return list(out.values())
 
 
 def _exclusive(parts: list[Component], seconds: float) -> list[Component]:

@@ -26,7 +26,7 @@ COLUMNS = {
     "service": ("VARCHAR", "the span's service"),
     "operation": ("VARCHAR", "the span's name"),
     "kind": ("VARCHAR", "the span's kind"),
-    "component": ("VARCHAR", "what the time is: self, downstream, database, cache, queue, pool wait, connection set-up or application wait"),
+    "component": ("VARCHAR", "what the time is: self, downstream, database, cache, queue, pool wait, connection set-up, application wait or queue for a worker"),
 }
 
 

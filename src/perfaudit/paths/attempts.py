@@ -1,0 +1,59 @@
+"""Which calls are attempts of one logical call: siblings that repeat a call after it failed, and calls that say that they were sent again.
+
+``http.request.resend_count`` (OpenTelemetry semantic conventions, HTTP spans) says it outright. Otherwise a call is another attempt where it stands beside
+an earlier one with the same parent, callee, name and statement, which had failed and ended before it began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perfaudit.paths.tracing import Tracing
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Per span: ``number`` of the attempt (0 the first; int32), ``again`` whether it repeats a failed one, ``retried`` whether it failed and was repeated."""
+
+    number: Any
+    again: Any
+    retried: Any
+
+
+def attempts(tracing: Tracing) -> Attempts:
+    """The attempts among all client spans that call a service, a database or a cache."""
+    n = len(tracing.traces)
+    parent, start, end = tracing.traces.parent, tracing.traces.start, tracing.traces.end
+    number, again, retried = np.zeros(n, np.int32), np.zeros(n, bool), np.zeros(n, bool)
+    calls = np.flatnonzero((parent >= 0) & tracing.is_("kind", "client"))
+    if not len(calls):
+        return Attempts(number, again, retried)
+    whom, _ = tracing.dependency
+    operation, fingerprint, route = (tracing.symbol(name)[0] for name in ("operation", "fingerprint", "route"))
+    key = (route[calls], fingerprint[calls], operation[calls], whom[calls], parent[calls])
+    order = np.lexsort((start[calls], *key))
+    calls = calls[order]
+    same = np.logical_and.reduce([column[order][1:] == column[order][:-1] for column in key])
+    follows = same & tracing.failed[calls[:-1]] & (start[calls[1:]] >= end[calls[:-1]])
+    again[calls[1:][follows]] = True
+    retried[calls[:-1][follows]] = True
+    run = np.concatenate([[0], np.where(follows, 0, np.arange(1, len(calls)))])
+    number[calls] = np.arange(len(calls)) - np.maximum.accumulate(run)
+    said = np.nan_to_num(tracing.number("resend_count")).astype(np.int32)
+    number, again = np.maximum(number, said), again | (said > 0)
+    return Attempts(number, again, retried)
+
+
+def below(tracing: Tracing, chosen: Any) -> Any:
+    """Which spans are chosen or have a chosen one above them (bool)."""
+    parent = tracing.traces.parent
+    out, above = chosen.copy(), np.where(parent < 0, np.arange(len(parent), dtype=np.int32), parent)
+    while True:
+        out = out | out[above]
+        further = above[above]
+        if np.array_equal(further, above):
+            return out
+        above = further

@@ -46,7 +46,9 @@ def labels(tracing: Tracing) -> Labels:
     tries = attempts(tracing)
     if tries.again.any():
         codes[below(tracing, tries.again)] = names.setdefault(RETRIES, len(names))
-    return Labels(codes, list(names))
+    used, codes = np.unique(codes, return_inverse=True)
+    texts = list(names)
+    return Labels(codes.astype(np.int32), [texts[code] for code in used.tolist()])
 
 
 def split(tracing: Tracing, zone: int = AFFECTED) -> dict[str, Sum]:
@@ -54,9 +56,7 @@ def split(tracing: Tracing, zone: int = AFFECTED) -> dict[str, Sum]:
     found = labels(tracing)
     out = {}
     for code, name in enumerate(found.names):
-        at = found.codes == code
-        if at.any():
-            owned = tracing.seconds(tracing.on_path, zone, at)
-            if owned.seconds > 0:
-                out[name] = owned
+        owned = tracing.seconds(tracing.on_path, zone, found.codes == code)
+        if owned.seconds > 0:
+            out[name] = owned
     return out

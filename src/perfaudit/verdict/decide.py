@@ -10,8 +10,8 @@ from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Finding, Measurement, Outcome, Status, Test, Verdict, Wanted, iso
 from perfaudit.paths.account import TimeAccount
-from perfaudit.stats.percentile import Distribution, wilson
 from perfaudit.verdict import confidence
+from perfaudit.verdict.prediction import predicted
 
 #: A two-sided 95 % interval of p95 needs 72 requests; with fewer nothing can be called healthy.
 LEAST_REQUESTS = 72
@@ -119,7 +119,7 @@ def _constraint(evidence: Evidence, account: TimeAccount, main: Finding, others:
         impact=impact(evidence, account, main, objective),
         chain=tuple(p for p in (symptom, main.mechanism, main.cause) if p),
         rejected=tuple(rejected),
-        predicted=predicted(account, main),
+        predicted=predicted(account, main, _row(account, main)),
         would_change=wanted,
     )
 
@@ -198,32 +198,6 @@ def impact(evidence: Evidence, account: TimeAccount, main: Finding, objective: s
     out["share_of_requests"] = Measurement(slow / max(1, account.count), "share of requests", n=account.count, method="of all requests in the affected window", query=query).to_json()
     if clients:
         out["clients"] = Measurement(clients, "clients", n=row.affected.count, method="distinct keyed hashes of client addresses", query=query).to_json()
-    return out
-
-
-def predicted(account: TimeAccount, main: Finding) -> dict[str, Any]:
-    """What the touched route's p95 will be without the constraint, from the reference; absent without one."""
-    row = _row(account, main)
-    if row is None or row.reference.durations.n < 20 or not row.affected.durations.n:
-        return {}
-    out: dict[str, Any] = {}
-    if row.affected.error_ratio >= row.reference.error_ratio + 0.01:
-        bounds = wilson(row.reference.errors, row.reference.count)
-        out["error_ratio"] = Measurement(row.reference.error_ratio, "share", bounds, n=row.reference.count, method=f"reference of {row.method} {row.route}, Wilson").to_json()
-    if not account.added(row):  # it did not get slower: nothing to win in time
-        return out
-    explained = min(1.0, main.added_seconds / account.added(row))
-    value, low, high = row.reference.durations.percentile(0.95)
-    if explained < 0.99:
-        # What the constraint does not explain stays: the reference's distribution, stretched by the unexplained part.
-        left = (1 - explained) * account.added(row) * 1e6 / row.affected.durations.n
-        moved = Distribution(row.reference.durations.values + left, row.reference.durations.counts)
-        value, low, high = moved.percentile(0.95)
-    measured = Measurement(value / 1e3, "ms", (None if low is None else low / 1e3, None if high is None else high / 1e3), n=row.reference.durations.n, method=f"reference of {row.method} {row.route}; {explained:.0%} of the added time is removed")
-    out["duration_ms"] = {"p95": measured.to_json()}
-    rest = [c for c in account.components if c.name not in main.components and c.seconds > 0]
-    if rest:
-        out["capped_by"] = max(rest, key=lambda c: c.seconds).name
     return out
 
 

@@ -6,34 +6,15 @@ Sources: Protocol Buffers documentation, "Encoding"; opentelemetry-proto 1.7, tr
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+import perfaudit.kernels.attributes as to
+from perfaudit.kernels.attribute_keys import SKIPPED
+from perfaudit.kernels.hashing import intern
 from perfaudit.kernels.jit import inlined, kernel
 
-(
-    TRACE, TRACE_LENGTH, SPAN, SPAN_LENGTH, PARENT, PARENT_LENGTH, NAME, NAME_LENGTH, KIND, START, END, STATUS, STATE, STATE_LENGTH, FIRST, LAST, EVENTS, LINKS, GROUP, SAID, SAID_END, COLUMNS,
-) = range(22)  # fmt: skip
 #: What a call gives instead of a number of rows: the bytes are no such message; there is no room for more rows.
 CORRUPT, FULL = -1, -2
-_SERVER = 2
-#: Attributes of a span that are told apart; with more all are kept.
-_MOST = 128
-
-#: Attributes that differ in every span and that nothing is read from: always, on servers, where there is ``http.route``.
-_ALWAYS = (b"thread.id", b"thread.name", b"net.sock.peer.port", b"net.sock.peer.addr", b"net.sock.host.port", b"network.peer.port", b"network.peer.address", b"client.port", b"client.address", b"http.client_ip", b"url.query")
-_OF_SERVERS = (b"net.peer.port", b"net.peer.ip", b"net.peer.name", b"user_agent.original", b"http.user_agent")
-_WITH_ROUTE = (b"http.target", b"url.path", b"url.full", b"http.url")
-_KEYS = (*_ALWAYS, *_OF_SERVERS, *_WITH_ROUTE, b"http.route")
-_TEXT = np.frombuffer(b"".join(_KEYS), np.uint8).copy()
-_ENDS = np.cumsum([len(key) for key in _KEYS]).astype(np.int64)
-_N_ALWAYS, _N_SERVERS, _N_KEYS = len(_ALWAYS), len(_ALWAYS) + len(_OF_SERVERS), len(_KEYS)
-
-
-def scratch() -> Any:
-    """Where a call keeps a span's attributes."""
-    return np.zeros((_MOST, 3), np.int64)
 
 
 @inlined
@@ -82,65 +63,57 @@ def _fixed64(data, position):
 
 
 @inlined
-def _class(data, start, end):
-    """Which of ``_KEYS`` the key of the ``KeyValue`` in ``data[start:end]`` is; -1: none."""
-    if end - start < 2 or data[start] != 10:
-        return -1
-    length = np.int64(data[start + 1])
-    if length > 127 or start + 2 + length > end:
-        return -1
-    low = np.int64(0)
-    for k in range(_N_KEYS):
-        high = _ENDS[k]
-        if high - low == length:
-            j = 0
-            while j < length and data[start + 2 + j] == _TEXT[low + j]:
-                j += 1
-            if j == length:
-                return k
-        low = high
-    return -1
+def _attribute(data, start, end, attributes, n, codes):
+    """The ``KeyValue`` in ``data[start:end]`` as ``attributes[n]``, its value as text where it is one; gives the next n."""
+    position = start
+    key = np.int64(-1)
+    text = text_end = 0
+    while position < end:
+        number, wire, low, position = _field(data, position, end)
+        if position < 0:
+            break
+        if wire == 2 and number == 1:
+            key = intern(codes.keys, data, low, position)
+            if codes.classes[key] == SKIPPED:
+                return n
+        elif wire == 2 and number == 2:
+            number, wire, text, text_end = _field(data, low, position)
+            if text_end != position or number != 1 or wire != 2:
+                text = text_end = 0
+    if key >= 0:
+        attributes[n, to.PAIR], attributes[n, to.PAIR_END], attributes[n, to.KEY], attributes[n, to.TEXT], attributes[n, to.TEXT_END] = start, end, key, text, text_end
+        n += 1
+    return n
 
 
 @inlined
-def _span(data, start, end, row, said, used, marks):
-    """One span into ``row`` (``FIRST`` and ``LAST`` are its own bounds in the end), its attributes into ``said[used:]``; gives how much of that is used, -1 where it is no span."""
-    for k in range(COLUMNS):
+def _span(data, start, end, row, attributes, n, codes):
+    """One span into ``row`` and ``attributes[n:]``; gives the next n, -1 where it is no span. ``EXTRA`` are its bounds if it has events or links."""
+    for k in range(to.ROW_COLUMNS):
         row[k] = 0
-    row[FIRST] = -1
-    n = 0
-    route = False
+    row[to.FIRST], row[to.KIND], row[to.END] = n, -1, -1
+    most = min(n + to.MOST, len(attributes))
     position = start
     while position < end:
-        at = position
         number, wire, low, position = _field(data, position, end)
         if position < 0:
             return np.int64(-1)
         if wire == 2:
-            if number == 1:
-                row[TRACE], row[TRACE_LENGTH] = low, position - low
+            if number == 9:
+                if n < most:
+                    n = _attribute(data, low, position, attributes, n, codes)
+            elif number == 1:
+                row[to.TRACE], row[to.TRACE_END] = low, position
             elif number == 2:
-                row[SPAN], row[SPAN_LENGTH] = low, position - low
+                row[to.SPAN], row[to.SPAN_END] = low, position
             elif number == 3:
-                row[STATE], row[STATE_LENGTH] = low, position - low
+                row[to.STATE], row[to.STATE_END] = low, position
             elif number == 4:
-                row[PARENT], row[PARENT_LENGTH] = low, position - low
+                row[to.PARENT], row[to.PARENT_END] = low, position
             elif number == 5:
-                row[NAME], row[NAME_LENGTH] = low, position - low
-            elif number == 9:
-                if row[FIRST] < 0:
-                    row[FIRST] = at
-                row[LAST] = position
-                if n < _MOST:
-                    marks[n, 0], marks[n, 1] = at, position
-                    key = _class(data, low, position)
-                    marks[n, 2] = key
-                    route = route or key == _N_KEYS - 1
-                n += 1
-            elif number == 11:
-                row[EVENTS] = 1
-            elif number == 13:
-                row[LINKS] = 1
+                row[to.NAME], row[to.NAME_END] = low, position
+            elif number in (11, 13):
+                row[to.EXTRA], row[to.EXTRA_END] = start, end
             elif number == 15:
                 inner = low
                 while inner < position:
@@ -148,35 +121,23 @@ def _span(data, start, end, row, said, used, marks):
                     if inner < 0:
                         return np.int64(-1)
                     if sub == 3 and kind == 0:
-                        row[STATUS] = value
+                        row[to.STATUS] = value if 0 < value < 3 else 0
         elif wire == 0 and number == 6:
-            row[KIND] = low
+            row[to.KIND] = low - 1 if 0 < low < 6 else -1
         elif wire == 1 and number == 7:
-            row[START] = np.int64(_fixed64(data, low))
+            row[to.START] = np.int64(_fixed64(data, low))
         elif wire == 1 and number == 8:
-            row[END] = np.int64(_fixed64(data, low))
-    row[SAID] = used
-    if n > _MOST:
-        for k in range(row[FIRST], row[LAST]):
-            said[used + k - row[FIRST]] = data[k]
-        used += row[LAST] - row[FIRST]
-    else:
-        for m in range(n):
-            key = marks[m, 2]
-            if not (0 <= key < _N_ALWAYS or (_N_ALWAYS <= key < _N_SERVERS and row[KIND] == _SERVER) or (_N_SERVERS <= key < _N_KEYS - 1 and route)):
-                for k in range(marks[m, 0], marks[m, 1]):
-                    said[used + k - marks[m, 0]] = data[k]
-                used += marks[m, 1] - marks[m, 0]
-    row[SAID_END] = used
-    row[FIRST], row[LAST] = start, end
-    return used
+            ended = np.int64(_fixed64(data, low))
+            row[to.END] = ended if ended > 0 else -1
+    row[to.LAST] = n
+    return n
 
 
 @kernel
-def spans(data, start, end, rows, first, groups, first_group, said, used, marks):
-    """The request in ``data[start:end]`` as ``rows[first:]``, its resources as ``groups[first_group:]`` (start and end of each), its attributes in ``said``.
+def spans(data, start, end, rows, first, groups, first_group, attributes, used, codes):
+    """The request in ``data[start:end]`` as ``rows[first:]``, its resources as ``groups[first_group:]`` (start and end of each), its attributes as ``attributes[used:]``.
 
-    Gives ``(number of rows, number of groups, used of said)`` in all, or :data:`CORRUPT` or :data:`FULL` as the first.
+    Gives ``(number of rows, number of groups, number of attributes)`` in all, or :data:`CORRUPT` or :data:`FULL` as the first.
     """
     n, g = first, first_group
     position = start
@@ -203,12 +164,12 @@ def spans(data, start, end, rows, first, groups, first_group, said, used, marks)
                     if deep < 0:
                         return CORRUPT, g, used
                     if what == 2 and how == 2:
-                        if n >= len(rows):
+                        if n >= len(rows) or used + to.MOST > len(attributes):
                             return FULL, g, used
-                        used = _span(data, begin, deep, rows[n], said, used, marks)
+                        used = _span(data, begin, deep, rows[n], attributes, used, codes)
                         if used < 0:
                             return CORRUPT, g, np.int64(0)
-                        rows[n, GROUP] = g
+                        rows[n, to.OWNER] = g
                         n += 1
         g += 1
     return n, g, used

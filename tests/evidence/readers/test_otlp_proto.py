@@ -7,7 +7,6 @@ import random
 import struct
 from typing import Any
 
-import numpy as np
 import test_otlp_json as made
 import zstandard
 
@@ -118,7 +117,10 @@ def test_garbage_never_raises(read) -> None:  # type: ignore[no-untyped-def]
         assert sink.n_lines == sink.n_parsed + sum(sink.rejected.values())
 
 
-def test_ids_of_odd_lengths_are_hexadecimal() -> None:
-    data = np.frombuffer(bytes(range(40)), np.uint8)
-    assert otlp_proto.hexadecimal(data, np.array([0, 4, 9]), np.array([4, 0, 2]), 8).to_pylist() == ["00010203", None, "090a"]
-    assert otlp_proto.hexadecimal(data, np.array([1, 0]), np.array([8, 0]), 8).to_pylist() == ["0102030405060708", None]
+def test_ids_of_odd_lengths_are_hexadecimal(read) -> None:  # type: ignore[no-untyped-def]
+    odd = [made.span(traceId="00010203", spanId="090a", parentSpanId=""), made.span(traceId="0c" * 40, parentSpanId="01"), made.span(spanId="00" * 8)]
+    sink = read(otlp_proto, framed(message(made.request(made.span(parentSpanId="00" * 8), *odd))))
+    assert sink.column("spans", "trace_id") == [made.TRACE, "00010203", "0c" * 32]
+    assert sink.column("spans", "span_id") == [made.SPAN, "090a", made.SPAN]
+    assert sink.column("spans", "parent_span_id") == [None, None, "01"]
+    assert sink.notes == ["1 span set aside: no trace id or span id but zeros"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -55,8 +55,12 @@ class Symbols:
         """A dictionary column of ``texts``, None as null."""
         import numpy as np
 
+        return self.column(np.array(self.codes(texts), np.int32), self.values)
+
+    def codes(self, texts: Iterable[str | None]) -> list[int]:
+        """The codes of ``texts``, -1 for None."""
         codes = self._codes
-        return self.column(np.array([codes[t] if t in codes else self._add(t) for t in texts], np.int32), self.values)
+        return [codes[t] if t in codes else self._add(t) for t in texts]
 
     def _add(self, text: str | None) -> int:
         if len(self.values) >= self._limit:

@@ -14,8 +14,9 @@ import msgspec
 
 from perfaudit.evidence.readers._spans_attributes import VOLATILE as _VOLATILE_KEYS
 from perfaudit.evidence.readers._spans_attributes import Pairs, exception, whole
+from perfaudit.evidence.readers._spans_batch import Owner, identifier
 from perfaudit.evidence.readers._spans_json import BROKEN, scalar
-from perfaudit.evidence.readers._spans_rows import EXCEPTIONS, LINKS, Owner, SpanTable, identifier
+from perfaudit.evidence.readers._spans_rows import EXCEPTIONS, LINKS, SpanTable
 
 Raw = msgspec.Raw
 NONE = Raw(b"[]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from functools import lru_cache
+from contextlib import suppress
 from typing import Any
 
 from perfaudit.evidence.readers._spans_attributes import Pairs, exception
@@ -48,40 +48,19 @@ def fields(data: bytes) -> Iterator[tuple[int, Any]]:
 def attributes(data: bytes, number: int) -> Pairs:
     """``(key, value)`` of the ``KeyValue`` in field ``number``; what cannot be read ends the list."""
     out: list[tuple[str, Any]] = []
-    tag, position, end = number << 3 | 2, 0, len(data)
+    with suppress(Corrupt):
+        out.extend(pair(value) for field, value in fields(data) if field == number and isinstance(value, bytes))
+    return out
+
+
+def pair(data: bytes) -> tuple[str, Any]:
+    """A ``KeyValue``; what cannot be read has no value."""
     try:
-        while position < end:
-            if data[position] != tag:
-                break
-            length = data[position + 1] if position + 1 < end else 128
-            position += 2
-            if length > 127:
-                length, position = varint(data, position - 1)
-            out.append(_pair(data[position : position + length]))
-            position += length
-        else:
-            return [pair for pair in out if pair is not _NONE]
-        out += [_pair(value) for field, value in fields(data[position:]) if field == number and isinstance(value, bytes)]
+        found = dict(fields(data))
+        key, inner = found.get(1), found.get(2)
+        return (key.decode("utf-8", "replace"), _any_value(inner)) if isinstance(key, bytes) and isinstance(inner, bytes) else ("", None)
     except Corrupt:
-        pass
-    return [pair for pair in out if pair is not _NONE]
-
-
-_NONE: tuple[str, Any] = ("", None)
-
-
-@lru_cache(maxsize=32_768)
-def _pair(data: bytes) -> tuple[str, Any]:
-    """A ``KeyValue``; first as nearly all are: a short key, then a short text or an integer of one byte."""
-    if len(data) > 5 and data[0] == 10 and (key_end := 2 + data[1]) + 3 < len(data) and data[1] < 128 and data[key_end] == 18 and data[key_end + 1] == len(data) - key_end - 2 < 128:
-        begin = key_end + 4
-        if data[key_end + 2] == 10 and data[key_end + 3] == len(data) - begin:
-            return data[2:key_end].decode("utf-8", "replace"), data[begin:].decode("utf-8", "replace")
-        if data[key_end + 2] == 24 and begin == len(data) and data[key_end + 3] < 128:
-            return data[2:key_end].decode("utf-8", "replace"), data[key_end + 3]
-    pair = dict(fields(data))
-    key, inner = pair.get(1), pair.get(2)
-    return (key.decode("utf-8", "replace"), _any_value(inner)) if isinstance(key, bytes) and isinstance(inner, bytes) else _NONE
+        return "", None
 
 
 def _any_value(data: bytes) -> Any:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from perfaudit import redact
 from perfaudit.evidence import sql
 from perfaudit.evidence.routes import RouteTable
+from perfaudit.kernels import attribute_keys as codes
 
 Pairs = Iterable[tuple[str, Any]]
 #: Attributes that the map keeps of a span, its resource's included.
@@ -104,15 +105,10 @@ class Said(NamedTuple):
     attributes: tuple[tuple[str, str], ...] = ()
 
 
-class Numbers(NamedTuple):
-    """What they say in numbers: columns of ``spans``. Numbers differ in every span where words do not."""
-
-    http_status: int | None = None
-    resend_count: int | None = None
-    request_bytes: int | None = None
-    response_bytes: int | None = None
-    rows: int | None = None
-    queue_us: int | None = None
+#: Columns of ``spans`` that hold what attributes say in numbers. Numbers differ in every span where words do not.
+NUMBERS = tuple(_NUMBERS)
+#: Slots that are read otherwise than each by itself.
+_CLASSES = {"url": codes.URL, "route": codes.ROUTE, "host": codes.HOST, "port": codes.PORT, "address": codes.ADDRESS, "kind": codes.ROLE, "method": codes.METHOD}
 
 
 class Reading:
@@ -120,49 +116,84 @@ class Reading:
 
     def __init__(self, route_patterns: tuple[str, ...] = ()) -> None:
         self.routes = RouteTable(route_patterns)
-        self.words: list[Said] = []
-        self._known: dict[Any, int] = {}
         self._values: dict[str, dict[Any, str] | None] = {}
+        self.forget()
 
     def forget(self) -> None:
-        """Forget the distinct :class:`Said`."""
-        self.words, self._known = [], {}
+        """Forget the distinct :class:`Said` and what they were made of; a meaning is ``(slot or "", place or 0, key, value)``."""
+        self.words: list[Said] = []
+        self._known: dict[Any, int] = {}
+        self._meant: list[tuple[str, int, str, Any]] = [("", 0, "", "")]
+        self._meanings: dict[Any, int] = {}
 
-    def read(self, pairs: Pairs) -> tuple[int, Numbers]:
-        """``(index in words, numbers)`` of attributes: values are strings, numbers or booleans, anything else is passed over."""
+    def kind(self, key: str) -> int:
+        """How an attribute of this key is read: a class of :mod:`perfaudit.kernels.attributes`."""
+        if key in _SLOTS:
+            return _CLASSES.get(_SLOTS[key][0], codes.WORD)
+        return codes.SKIPPED if self._kept(key, "a") is None else codes.WORD
+
+    def meaning(self, key: str, value: Any) -> tuple[int, int, int]:
+        """``(meaning, number, place)`` of an attribute, see :class:`perfaudit.kernels.attributes.Codes`. Values are strings, numbers or
+        booleans; anything else says nothing."""
+        slot = _SLOTS.get(key)
+        if value is None or value == "" or not isinstance(value, (str, int, float)):
+            return 0, 0, 0
+        if slot is None:
+            text = self._kept(key, value)
+            return (self._code(("", 0, key, text), (key, text)), 0, 0) if text is not None else (0, 0, 0)
+        name, place = slot
+        if name in _NUMBERS:
+            number = _number(name, place, value)
+            return (-1 - NUMBERS.index(name), number, place) if number is not None else (0, 0, 0)
+        if name == "url":
+            value = _shrunk(_text(value))
+        alike: Any = value
+        if name == "statement" and isinstance(value, str) and _SQL.match(value):
+            alike = statement_of(value)
+        return self._code((name, place, "", value), (slot, value.__class__, alike)), 0, 0
+
+    def _code(self, meant: tuple[str, int, str, Any], alike: Any) -> int:
+        code = self._meanings.get(alike)
+        if code is None:
+            code = self._meanings[alike] = len(self._meant)
+            self._meant.append(meant)
+        return code
+
+    def word(self, meanings: Iterable[int]) -> int:
+        """The index in ``words`` of what meanings say together."""
         found: dict[str, Any] = {}
         places: dict[str, int] = {}
         kept: dict[str, str] = {}
-        for key, value in pairs:
-            if value is None or value == "":
-                continue
-            slot = _SLOTS.get(key)
-            if slot is not None:
-                name, place = slot
-                if name not in found or place < places[name]:
-                    found[name], places[name] = value, place
-            elif len(kept) < MOST and (text := self._kept(key, value)) is not None:
-                kept[key] = text
-        numbers = _numbers(found, places)
+        for meaning in meanings:
+            name, place, key, value = self._meant[meaning]
+            if not name:
+                if len(kept) < MOST:
+                    kept[key] = value
+            elif name not in found or place < places[name]:
+                found[name], places[name] = value, place
         if "route" in found:
             found.pop("url", None)
-        if "url" in found:
-            found["url"] = _shrunk(_text(found["url"]))
         if "host" not in found:  # of a server, and of its client: one in every span
             found.pop("port", None)
             if "route" in found or "url" in found or "method" in found:
                 found.pop("address", None)
-        shape = (*found.items(), None, *kept.items())
-        try:
-            code = self._known.get(shape)
-        except TypeError:  # a list among the values
-            found = {name: value for name, value in found.items() if isinstance(value, (str, int, float))}
-            shape = (*found.items(), None, *kept.items())
-            code = self._known.get(shape)
+        shape = (*((name, value.__class__, value) for name, value in sorted(found.items(), key=_first)), None, *sorted(kept.items()))
+        code = self._known.get(shape)
         if code is None:
             code = self._known[shape] = len(self.words)
             self.words.append(self._said(found, tuple(sorted(kept.items()))))
-        return code, numbers
+        return code
+
+    def read(self, pairs: Pairs) -> tuple[int, dict[str, int]]:
+        """``(index in words, numbers by column)`` of attributes."""
+        meanings, numbers, places = [], {}, {}
+        for key, value in pairs:
+            meaning, number, place = self.meaning(key, value)
+            if meaning > 0:
+                meanings.append(meaning)
+            elif meaning < 0 and ((name := NUMBERS[-1 - meaning]) not in numbers or place < places[name]):
+                numbers[name], places[name] = number, place
+        return self.word(meanings), numbers
 
     def said(self, pairs: Pairs) -> Said:
         """What the attributes of a resource say."""
@@ -231,17 +262,16 @@ def _valued(key: str, value: Any, full: bool) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _numbers(found: dict[str, Any], places: dict[str, int]) -> Numbers:
-    """The numbers, taken out of ``found``."""
-    told: dict[str, int] = {}
-    for name in [name for name in found if name in _NUMBERS]:
-        value = found.pop(name)
-        if name == "queue_us":
-            if (wait := _wait(value, 1e6 if places[name] < len(_SECONDS) else 1e3)) is not None:
-                told[name] = wait
-        elif (number := whole(value)) is not None and 0 <= number < (1000 if name == "http_status" else _MAX_INT):
-            told[name] = number
-    return Numbers(**told) if told else _NO_NUMBERS
+def _number(name: str, place: int, value: Any) -> int | None:
+    """The value of a column, or None."""
+    if name == "queue_us":
+        return _wait(value, 1e6 if place < len(_SECONDS) else 1e3)
+    number = whole(value)
+    return number if number is not None and 0 <= number < (1000 if name == "http_status" else _MAX_INT) else None
+
+
+def _first(pair: tuple[str, Any]) -> str:
+    return pair[0]
 
 
 def _wait(value: Any, scale: float) -> int | None:
@@ -249,9 +279,6 @@ def _wait(value: Any, scale: float) -> int | None:
     if isinstance(value, str) and len(value) <= 24 and _NUMBER.fullmatch(value):
         value = float(value)
     return round(value * scale) if isinstance(value, (int, float)) and 0 <= value * scale < 1e12 else None
-
-
-_NO_NUMBERS = Numbers()
 
 
 def _shrunk(url: str) -> str:

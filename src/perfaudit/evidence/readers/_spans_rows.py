@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import gc
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from perfaudit.evidence.readers._access_columns import Symbols
-from perfaudit.evidence.readers._spans_attributes import MOST, Numbers, Pairs, Reading, Said, operation, short
+from perfaudit.evidence.readers._spans_attributes import MOST, NUMBERS, Pairs, Reading, Said, operation, short
+from perfaudit.evidence.readers._spans_batch import NULL, Batch, Lists, Owner, identifiers, merged
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
     from perfaudit.evidence.readers import ReadOptions, Sink
+    from perfaudit.evidence.readers._spans_codes import Codes
 
     Array = np.ndarray[Any, Any]
 
@@ -44,41 +42,7 @@ STATUSES = ("unset", "ok", "error")
 _KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}
 _CALLS = (2, 3)  # client and producer
 
-_HEX = re.compile(r"[0-9a-fA-F]{1,32}")
-_UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 _FAR = (1 << 63) - 1
-_SILENT = Said()
-
-
-@dataclass(eq=False)
-class Owner:
-    """What runs spans: its service and what the attributes of its resource say. ``known`` is None where the text that says so
-    comes behind its spans."""
-
-    service: str | None = None
-    said: Said = _SILENT
-    known: Owner | None = None
-
-
-@dataclass
-class Batch:
-    """Columns of spans in the making, lists or arrays with one entry for each span. ``starts`` and ``ends`` are in units of which a µs has ``per_us``;
-    an end of -1 is not known. ``kinds`` and ``statuses`` are codes (-1: not said); the rest is sparse, by row."""
-
-    traces: Any = field(default_factory=list)
-    spans: Any = field(default_factory=list)
-    parents: Any = field(default_factory=list)
-    names: list[str | None] = field(default_factory=list)
-    starts: Any = field(default_factory=list)
-    ends: Any = field(default_factory=list)
-    owners: list[Owner] = field(default_factory=list)
-    codes: list[int] = field(default_factory=list)
-    kinds: Any = field(default_factory=list)
-    statuses: Any = field(default_factory=list)
-    links: dict[int, list[str]] = field(default_factory=dict)
-    exceptions: dict[int, list[str]] = field(default_factory=dict)
-    weights: dict[int, float] = field(default_factory=dict)
-    shared: set[int] = field(default_factory=set)
 
 
 _NOBODY = Owner()
@@ -89,15 +53,17 @@ class SpanTable:
 
     def __init__(self, sink: Sink, options: ReadOptions, per_us: int = 1) -> None:
         self.sink, self.options, self.per_us = sink, options, per_us
-        self.batch = Batch()
+        self.batch = Lists()
+        self.pending: list[Batch] = []
         self.reading = Reading(options.route_patterns)
-        self.read: list[tuple[int, Numbers]] = []
+        self.read: list[tuple[int, dict[str, int]]] = []
+        self.bytes: Codes | None = None
         self.aside: Counter[str] = Counter()
         self.weighted = self.tail = 0
         self.held = False
         self._owners: dict[Any, Owner] = {}
         self._codes: dict[bytes, int] = {}
-        self._operations = Symbols(_OPERATIONS, "other")
+        self.operations = Symbols(_OPERATIONS, "other")
         self._services = Symbols(_SERVICES, "other")
 
     # ---------------------------------------------------------------- owners and attributes
@@ -113,6 +79,13 @@ class SpanTable:
             found = self._owners[key] = Owner(short(fixed), self.reading.said(pairs))
             found.known = found
         return found
+
+    def coded(self, pair: Callable[[bytes], tuple[str, Any]], text: Callable[[bytes], str]) -> Codes:
+        """For a reader with a scanner of bytes: ``pair`` decodes an attribute, ``text`` a name."""
+        from perfaudit.evidence.readers._spans_codes import Codes
+
+        self.bytes = Codes(self.reading, self.operations, pair, text)
+        return self.bytes
 
     def codes(self, raws: Sequence[bytes], pairs: Callable[[bytes], Pairs], volatile: re.Pattern[bytes] | None = None) -> list[int]:
         """Codes of attribute lists: ``pairs`` reads one that was not met before. Valid until :meth:`flush`.
@@ -139,48 +112,69 @@ class SpanTable:
 
     # ---------------------------------------------------------------- writing
 
+    def add(self, batch: Batch) -> None:
+        """Take a batch over; many small ones are written together."""
+        self.pending.append(batch)
+        rows = sum(len(batch.starts) for batch in self.pending)
+        if rows >= BATCH and not (self.held and rows < _HELD):
+            self._write_all()
+
+    def _write_all(self) -> None:
+        if self.pending:
+            batch = merged(self.pending)
+            self.pending = []
+            self._write(batch, len(batch.starts))
+        if len(self.reading.words) + len(self.read) > _REMEMBERED:
+            self.read, self._codes = [], {}
+            self.reading.forget()
+            if self.bytes:
+                self.bytes.forget()
+
     def flush(self, least: int = 1) -> None:
-        """Hand what is gathered to the sink, if it is ``least`` spans or more and its owners are known."""
+        """Hand the lists to the sink, if they have ``least`` spans or more and their owners are known."""
         rows = len(self.batch.starts)
         if rows < least or (self.held and rows < _HELD):
             return
-        whole, self.batch = self.batch, Batch()
-        for batch in _parts(whole) if rows > 2 * BATCH else (whole,):
-            self._write(batch, len(batch.starts))
-        if len(self.read) > _REMEMBERED:
-            self.read, self._codes = [], {}
-            self.reading.forget()
+        import numpy as np
+
+        b, self.batch = self.batch, Lists()
+        distinct = list(dict.fromkeys(b.owners))
+        place = {owner: i for i, owner in enumerate(distinct)}
+        each, which = np.unique(np.array(b.codes, np.int64), return_inverse=True)
+        read = [self.read[i] for i in each.tolist()]
+        numbers = np.array([[n.get(name, NULL) for name in NUMBERS] for _, n in read], np.int64)[which]
+        shared = np.isin(np.arange(rows), list(b.shared)) if b.shared else None
+        names = np.array(self.operations.codes(map(_operation, b.names)), np.int64)
+        self.add(
+            Batch(b.traces, b.spans, b.parents, names, np.array([w for w, _ in read], np.int64)[which], numbers, np.array([place[o] for o in b.owners], np.int64), distinct, _clipped(b.starts), _clipped(b.ends),
+            np.array(b.kinds, np.int64), np.array(b.statuses, np.int64), b.links, b.exceptions, b.weights, shared)
+        )  # fmt: skip
 
     def _write(self, batch: Batch, rows: int) -> None:
         import numpy as np
         import pyarrow as pa
 
         owners = [owner.known or _NOBODY for owner in batch.owners]
-        distinct = list(dict.fromkeys(owners))
-        place = {owner: i for i, owner in enumerate(distinct)}
-        each, which = np.unique(np.array(batch.codes, np.int64), return_inverse=True)
-        read = [self.read[i] for i in each.tolist()]
-        words = np.array([word for word, _ in read], np.int64)[which]
-        used, inverse = np.unique(words * len(distinct) + np.array([place[owner] for owner in owners], np.int64), return_inverse=True)
-        said = [_joined(self.reading.words[i // len(distinct)], distinct[i % len(distinct)].said) for i in used.tolist()]
-        kinds, calls = self._kinds(np.array(batch.kinds, np.int32), said, inverse)
+        used, inverse = np.unique(batch.words * len(owners) + batch.owner, return_inverse=True)
+        said = [_joined(self.reading.words[i // len(owners)], owners[i % len(owners)].said) for i in used.tolist()]
+        kinds, calls = self._kinds(batch.kinds.astype(np.int32), said, inverse)
         time, duration, ended = micros(batch.starts, batch.ends, self.per_us)
+        services = np.array(self._services.codes(owner.service for owner in owners), np.int32)
         columns: dict[str, Any] = {
             "trace_id": identifiers(batch.traces), "span_id": identifiers(batch.spans), "parent_span_id": identifiers(batch.parents),
             "time": time, "duration_us": duration if ended.all() else pa.array(duration, mask=~ended),
-            "service": self._services.encode([owner.service for owner in owners]),
-            "operation": self._operations.encode(list(map(_operation, batch.names))),
-            "kind": Symbols.column(kinds, KINDS), "status": Symbols.column(self._status(np.array(batch.statuses, np.int32), said, inverse), STATUSES),
-            "shared": np.isin(np.arange(rows), list(batch.shared)) if batch.shared else False,
+            "service": Symbols.column(services[batch.owner], self._services.values), "operation": Symbols.column(batch.names.astype(np.int32), self.operations.values),
+            "kind": Symbols.column(kinds, KINDS), "status": Symbols.column(self._status(batch.statuses.astype(np.int32), said, inverse), STATUSES),
+            "shared": False if batch.shared is None else batch.shared,
         }  # fmt: skip
         for name in Said._fields[2:-1]:
             if self.options.wants("spans", name) and (column := _taken(name, said, inverse, calls)) is not None:
                 columns[name] = column
-        numbers = pa.array(which.astype(np.int32))
-        for i, name in enumerate(Numbers._fields):
-            values = [row[1][i] for row in read]
-            if self.options.wants("spans", name) and any(v is not None for v in values):
-                columns[name] = pa.array(values, pa.int64()).take(numbers)
+        for i, name in enumerate(NUMBERS):
+            values = batch.numbers[:, i]
+            there = values != NULL
+            if self.options.wants("spans", name) and there.any():
+                columns[name] = pa.array(values, mask=~there)
         if self.options.wants("spans", "attributes"):
             columns["attributes"] = _maps(said, inverse)
         for name, sparse in (("links", batch.links), ("exceptions", batch.exceptions)):
@@ -202,6 +196,7 @@ class SpanTable:
     def finish(self) -> None:
         """Write the rest, tell what was set aside and what is known of sampling."""
         self.flush()
+        self._write_all()
         for reason, n in sorted(self.aside.items()):
             self.sink.note(f"{n:,} span{'s' * (n != 1)} set aside: {reason}")
         if self.tail:
@@ -249,16 +244,6 @@ def _joined(span: Said, resource: Said) -> Said:
     return span._replace(instance=span.instance or resource.instance, attributes=tuple(sorted(kept)))
 
 
-def _parts(batch: Batch) -> Iterator[Batch]:
-    """A long batch in batches of usual length."""
-    for start in range(0, len(batch.starts), BATCH):
-        part = Batch(*(getattr(batch, f.name)[start : start + BATCH] for f in fields(Batch)[:10]))
-        for name in ("links", "exceptions", "weights"):
-            setattr(part, name, {row - start: value for row, value in getattr(batch, name).items() if start <= row < start + BATCH})
-        part.shared = {row - start for row in batch.shared if start <= row < start + BATCH}
-        yield part
-
-
 def _operation(name: str | None) -> str | None:
     return operation(name) if name else None
 
@@ -295,50 +280,19 @@ def _maps(said: list[Said], inverse: Array) -> pa.MapArray:
     return pa.MapArray.from_arrays(pa.array(np.concatenate([[0], ends]).astype(np.int32)), keys, items)
 
 
-# -------------------------------------------------------------------- identifiers
-
-
-def identifiers(values: Any) -> pa.Array:
-    """Ids as a column: most are lower-case hex of full length and stay as they are; see :func:`identifier`."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if isinstance(values, pa.Array):
-        return values
-    column = pa.array(values, pa.string())
-    lengths = pc.fill_null(pc.binary_length(column), 16).to_numpy()
-    lower = pc.ascii_lower(column)
-    if np.isin(lengths, (16, 32)).all() and not pc.any(pc.starts_with(column, "00000000")).as_py() and lower.equals(column):
-        return column
-    return pa.array([None if v is None else identifier(v) for v in values], pa.string())
-
-
-def identifier(text: str) -> str | None:
-    """An id: hexadecimal in lower case with its leading zeros, from base64 where protobuf's JSON wrote it so; anything else is an
-    opaque string. None for "" and for zero, which mean "none"."""
-    if _HEX.fullmatch(text):
-        text = text.lower()
-        return text.zfill(16 if len(text) <= 16 else 32) if text.strip("0") else None
-    if len(text) in (12, 24) and text.endswith("="):
-        try:
-            data = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
-        except (binascii.Error, ValueError):
-            data = b""
-        if len(data) in (8, 16):
-            return data.hex() if any(data) else None
-    text = _UNPRINTABLE.sub("?", text)
-    return text if len(text) <= 64 else hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def micros(starts: Any, ends: Any, per_us: int) -> tuple[Array, Array, Array]:
+def micros(begin: Array, finish: Array, per_us: int) -> tuple[Array, Array, Array]:
     """``(time µs, duration µs, has ended)``; both ends are cut to µs, so that spans keep nesting."""
     import numpy as np
 
-    try:
-        begin, finish = np.array(starts, np.int64), np.array(ends, np.int64)
-    except OverflowError:
-        begin, finish = (np.array([min(max(t, -_FAR), _FAR) for t in times], np.int64) for times in (starts, ends))
     ended = finish >= 0
     time = begin // per_us
     return time, np.where(ended, finish // per_us - time, 0), ended
+
+
+def _clipped(times: list[int]) -> Array:
+    import numpy as np
+
+    try:
+        return np.array(times, np.int64)
+    except OverflowError:
+        return np.array([min(max(t, -_FAR), _FAR) for t in times], np.int64)

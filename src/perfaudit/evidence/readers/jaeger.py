@@ -13,8 +13,9 @@ import msgspec
 
 from perfaudit.evidence.readers import Recognised
 from perfaudit.evidence.readers._spans_attributes import VOLATILE, Pairs, exception
+from perfaudit.evidence.readers._spans_batch import Owner, identifier
 from perfaudit.evidence.readers._spans_json import BROKEN, read_json, scalar
-from perfaudit.evidence.readers._spans_rows import BATCH, EXCEPTIONS, LINKS, PIECE, Owner, SpanTable, identifier
+from perfaudit.evidence.readers._spans_rows import BATCH, EXCEPTIONS, LINKS, PIECE, SpanTable
 
 if TYPE_CHECKING:
     from perfaudit.evidence.readers import ReadOptions, Sample, Sink

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from perfaudit.evidence.readers import Recognised, _otlp
+from perfaudit.evidence.readers._spans_batch import Owner
 from perfaudit.evidence.readers._spans_json import BROKEN, read_json
-from perfaudit.evidence.readers._spans_rows import BATCH, PIECE, Owner, SpanTable
+from perfaudit.evidence.readers._spans_rows import BATCH, PIECE, SpanTable
 
 if TYPE_CHECKING:
     from perfaudit.evidence.readers import ReadOptions, Sample, Sink

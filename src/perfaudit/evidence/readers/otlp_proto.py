@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from perfaudit.evidence.readers import ReadOptions, Sample, Sink
-    from perfaudit.evidence.readers._spans_rows import Owner
+    from perfaudit.evidence.readers._spans_batch import Owner
     from perfaudit.evidence.source import Source
 
     Array = np.ndarray[Any, Any]
@@ -147,16 +147,17 @@ class _Reader:
     def __init__(self, sink: Sink, options: ReadOptions) -> None:
         import numpy as np
 
+        from perfaudit.evidence.readers._otlp_wire import pair
         from perfaudit.evidence.readers._spans_rows import SpanTable
-        from perfaudit.kernels import otlp
+        from perfaudit.kernels import attributes, otlp
 
-        self.np, self.kernel, self.sink, self.options = np, otlp, sink, options
+        self.np, self.kernel, self.columns, self.sink, self.options = np, otlp, attributes, sink, options
         self.table = SpanTable(sink, options, per_us=1000)
-        self.rows = np.empty((_ROWS, otlp.COLUMNS), np.int64)
-        self.marks = otlp.scratch()
+        self.codes = self.table.coded(pair, lambda raw: raw.decode("utf-8", "replace"))
+        self.rows = np.empty((_ROWS, attributes.ROW_COLUMNS), np.int64)
+        self.attributes = np.empty((8 * _ROWS, attributes.PAIR_COLUMNS), np.int32)
         self.waiting: list[tuple[int, bytes]] = []
         self.size = 0
-        self._names: dict[bytes, str] = {}
         self._json: Any = None
 
     def json(self, text: bytes, offset: int) -> None:
@@ -192,22 +193,21 @@ class _Reader:
         """The requests that wait become rows."""
         np, kernel = self.np, self.kernel
         messages, self.waiting, self.size = self.waiting, [], 0
-        text = b"".join(body for _, body in messages)
+        text = b"".join((*(body for _, body in messages), bytes(64)))
         data = np.frombuffer(text, np.uint8)
-        said = np.empty(len(text), np.uint8)
         groups = np.empty((len(text) // 4 + 1, 2), np.int64)
         n = g = used = end = 0
         for offset, body in messages:
             start, end = end, end + len(body)
             while True:
-                found, more, spent = kernel.spans(data, start, end, self.rows, n, groups, g, said, used, self.marks)
+                found, more, spent = kernel.spans(data, start, end, self.rows, n, groups, g, self.attributes, used, self.codes.codes)
                 if found != kernel.FULL:
                     break
                 if n:
-                    self._write(text, data, n, groups[:g], said)
+                    self._write(text, data, n, groups[:g], used)
                     n = g = used = 0
                 else:
-                    self.rows = np.empty((2 * len(self.rows), kernel.COLUMNS), np.int64)
+                    self.rows, self.attributes = np.empty((2 * len(self.rows), self.rows.shape[1]), np.int64), np.empty((2 * len(self.attributes), self.attributes.shape[1]), np.int32)
             if found == kernel.CORRUPT:
                 self.sink.reject("not an OTLP request", example=body[:200], offset=offset)
             elif found == n and len(body):
@@ -216,42 +216,24 @@ class _Reader:
                 self.sink.parsed()
                 n, g, used = found, more, spent
         if n:
-            self._write(text, data, n, groups[:g], said)
+            self._write(text, data, n, groups[:g], used)
 
-    def _write(self, text: bytes, data: Array, n: int, groups: Array, said: Array) -> None:
-        from perfaudit.evidence.readers import _otlp
-        from perfaudit.evidence.readers._otlp_wire import attributes, links_and_exceptions
-        from perfaudit.evidence.readers._spans_rows import Batch
+    def _write(self, text: bytes, data: Array, n: int, groups: Array, used: int) -> None:
+        from perfaudit.evidence.readers._otlp_wire import links_and_exceptions
 
-        np, k = self.np, self.kernel
+        k = self.columns
         rows = self.rows[:n]
-        kept = (rows[:, k.TRACE_LENGTH] > 0) & (rows[:, k.SPAN_LENGTH] > 0)
+        kept = (rows[:, k.TRACE_END] > rows[:, k.TRACE]) & (rows[:, k.SPAN_END] > rows[:, k.SPAN])
         if not kept.all():
             self.table.aside["no trace id or span id"] += int((~kept).sum())
             rows = rows[kept]
-        if not len(rows):
-            return
         owners = [self._owner(text[a:b]) for a, b in groups.tolist()]
-        words, names = said.tobytes(), self._names
-        codes = self.table.codes([words[a:b] for a, b in zip(rows[:, k.SAID].tolist(), rows[:, k.SAID_END].tolist(), strict=True)], lambda raw: attributes(raw, 9))
-        kinds = np.array([-1, 0, 1, 2, 3, 4])[np.where((rows[:, k.KIND] >= 0) & (rows[:, k.KIND] <= 5), rows[:, k.KIND], 0)]
-        batch = Batch(
-            hexadecimal(data, rows[:, k.TRACE], rows[:, k.TRACE_LENGTH], 16), hexadecimal(data, rows[:, k.SPAN], rows[:, k.SPAN_LENGTH], 8),
-            hexadecimal(data, rows[:, k.PARENT], rows[:, k.PARENT_LENGTH], 8),
-            [names.get(raw := text[a:b]) or self._name(raw) for a, b in zip(rows[:, k.NAME].tolist(), (rows[:, k.NAME] + rows[:, k.NAME_LENGTH]).tolist(), strict=True)],
-            rows[:, k.START], np.where(rows[:, k.END] > 0, rows[:, k.END], -1), [owners[i] for i in rows[:, k.GROUP].tolist()], codes, kinds,
-            np.where((rows[:, k.STATUS] == 1) | (rows[:, k.STATUS] == 2), rows[:, k.STATUS], 0),
-        )  # fmt: skip
-        for i in np.flatnonzero(rows[:, k.EVENTS] | rows[:, k.LINKS]).tolist():
-            links, kinds_of = links_and_exceptions(text[rows[i, k.FIRST] : rows[i, k.LAST]])
-            batch.links.update({i: links} if links else {})
-            batch.exceptions.update({i: kinds_of} if kinds_of else {})
-        for i in np.flatnonzero(rows[:, k.STATE_LENGTH]).tolist():
-            start = int(rows[i, k.STATE])
-            if weight := _otlp.weight(text[start : start + int(rows[i, k.STATE_LENGTH])].decode("utf-8", "replace")):
-                batch.weights[i] = weight
-        self.table.batch = batch
-        self.table.flush()
+        for batch, part in self.codes.batches(text, data, rows, self.attributes, owners, (16, 8)):
+            for i in self.np.flatnonzero(part[:, k.EXTRA_END]).tolist():
+                links, kinds = links_and_exceptions(text[part[i, k.EXTRA] : part[i, k.EXTRA_END]])
+                batch.links.update({i: links} if links else {})
+                batch.exceptions.update({i: kinds} if kinds else {})
+            self.table.add(batch)
 
     def _owner(self, raw: bytes) -> Owner:
         from perfaudit.evidence.readers._otlp_wire import attributes
@@ -261,27 +243,3 @@ class _Reader:
             return next((str(v) for key, v in pairs if key == "service.name" and v), None), pairs
 
         return self.table.owner(raw, make)
-
-    def _name(self, raw: bytes) -> str:
-        name = self._names.get(raw)
-        if name is None:
-            if len(self._names) >= 50_000:
-                self._names.clear()
-            name = self._names[raw] = raw.decode("utf-8", "replace")
-        return name
-
-
-def hexadecimal(data: Array, starts: Array, lengths: Array, width: int) -> Any:
-    """Ids of ``width`` bytes as a column of hexadecimal; null where there is none or only zeros."""
-    import numpy as np
-    import pyarrow as pa
-
-    if not np.isin(lengths, (0, width)).all():
-        raw = data.tobytes()
-        return pa.array([raw[a : a + min(n, 32)].hex() or None for a, n in zip(starts.tolist(), lengths.tolist(), strict=True)], pa.string())
-    ids = data[np.minimum(starts, len(data) - width)[:, None] + np.arange(width)]
-    there = (lengths > 0) & ids.any(axis=1)
-    digits = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)[ids]
-    offsets = np.arange(0, (len(starts) + 1) * width * 2, width * 2, dtype=np.int32)
-    bitmap = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little").tobytes())
-    return pa.Array.from_buffers(pa.string(), len(starts), [bitmap, pa.py_buffer(offsets), pa.py_buffer(digits)])

@@ -13,8 +13,9 @@ import msgspec
 
 from perfaudit.evidence.readers import Recognised
 from perfaudit.evidence.readers._spans_attributes import Pairs
+from perfaudit.evidence.readers._spans_batch import Owner
 from perfaudit.evidence.readers._spans_json import BROKEN, read_json, scalar
-from perfaudit.evidence.readers._spans_rows import BATCH, PIECE, Owner, SpanTable
+from perfaudit.evidence.readers._spans_rows import BATCH, PIECE, SpanTable
 
 if TYPE_CHECKING:
     from perfaudit.evidence.readers import ReadOptions, Sample, Sink

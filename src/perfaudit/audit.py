@@ -82,7 +82,11 @@ class Audit:
         if stream is not None and cube is not None:
             self._step("baseline")
             requests = Requests(stream, tiers.condition, found, cube)
+        if self.bundle.rows("spans"):
+            self._step("traces")
         traces = tracings.of_bundle(self.bundle, found)
+        if traces is not None and traces.biased:
+            assumptions.append(f"{traces.biased}; {'each stands for the requests of its duration in the log' if self.bundle.rows('requests') else 'shares are those of the kept traces, not of the requests'}")
         account = accounts.build(self.evidence, tiers, found, requests, cube, traces)
         return Prepared(tiers, found, cube, requests, account, [*assumptions, *found.notes, *self._assumed(tiers)], stream)
 

@@ -170,3 +170,31 @@ def test_a_pool_that_is_held_for_a_shorter_time_is_waited_for_less() -> None:
     left = after.left["pool wait"] / 600 * 1e6
     assert left < 0.1 * waited
     assert after.new.mean() == pytest.approx(0.25 * 400_000 + left, rel=0.15)
+
+
+def test_traces_that_a_tail_sampler_kept_are_weighed_back() -> None:
+    given = shop(slow_tax=1.0, sampled=1, seed=3)
+    slow = {row["trace_id"] for row in given["requests"] if row["duration_us"] > 20_000}
+    rng = np.random.default_rng(5)
+    lucky = {row["trace_id"] for row in given["requests"] if rng.random() < 0.05}
+    assert 0.02 < len(slow) / len(given["requests"]) < 0.3
+    truth, _, _ = traced_pair(given, given["spans"])
+    kept = [dict(span, sampler="tail") for span in given["spans"] if span["trace_id"] in slow | lucky]
+    biased, result, _ = traced_pair(given, kept)
+    assert "tail sampler" in biased.biased
+    whole = truth.seconds(truth.on_path, AFFECTED, truth.is_("service", "tax"))
+    found = biased.seconds(biased.on_path, AFFECTED, biased.is_("service", "tax"))
+    assert found.seconds == pytest.approx(whole.seconds, rel=0.06)
+    biased.__dict__.pop("stands_for")
+    naive = biased.seconds(biased.on_path, AFFECTED, biased.is_("service", "tax"))
+    assert abs(naive.seconds - whole.seconds) > abs(found.seconds - whole.seconds)
+    assert result
+
+
+def traced_pair(given: dict[str, Any], spans: list[dict[str, Any]]) -> tuple[Tracing, dict[int, join.Gap], Any]:
+    from perfaudit.baseline import tiers
+
+    evidence = testing.evidence(spans=spans, requests=given["requests"])
+    tracing = of_bundle(evidence.bundle, WINDOWS)
+    assert tracing is not None
+    return tracing, join.join(evidence, tiers.find(evidence), tracing), evidence

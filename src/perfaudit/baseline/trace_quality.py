@@ -16,7 +16,8 @@ def notes(evidence: Evidence) -> list[Note]:
     """What is odd about the spans; nothing where there are none."""
     if not evidence.has("spans"):
         return []
-    return told(traces.read(evidence.bundle, correct_skew=True).counts)
+    found = traces.read(evidence.bundle)
+    return told((traces.read(evidence.bundle, correct_skew=True) if found.counts["skewed"] else found).counts)
 
 
 def told(counts: dict[str, int]) -> list[Note]:

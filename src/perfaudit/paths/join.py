@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from perfaudit.baseline.tiers import Tiers
-from perfaudit.evidence.store import Evidence, within
+from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Window
 from perfaudit.paths.tracing import AFFECTED, REFERENCE, Tracing
 
 #: A gap between two independent means counts from this many standard errors on, and from this share of the time on (a finding needs 1 %, an account rounds to it).
 SURE, LEAST = 3.0, 0.02
+#: Cuts of the log's durations into strata for traces that were not kept at random: body, tail, far tail (a tail sampler keeps those above a bar).
+STRATA = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ def join(evidence: Evidence, tiers: Tiers, tracing: Tracing) -> dict[int, Gap]:
         if window is None:
             continue
         routes = _routes(evidence, tiers, window)
+        if tracing.biased and evidence.bundle.rows("requests"):
+            _restrata(evidence, tiers, tracing, zone, window, pairs)
         gaps[zone] = _weigh(tracing, zone, routes, pairs) if routes else Gap()
     return gaps
 
@@ -97,6 +101,29 @@ def _pairs(evidence: Evidence, tiers: Tiers, tracing: Tracing) -> _Pairs | None:
     return _Pairs(root[keep], np.asarray(found["inside"], np.float64)[keep], key)
 
 
+def _restrata(evidence: Evidence, tiers: Tiers, tracing: Tracing, zone: int, window: Window, pairs: _Pairs | None) -> None:
+    """Let traces that were kept for being slow stand for as many requests as the log has of their duration (post-stratification: Cochran 1977, §5A.9)."""
+    roots = tracing.roots
+    took = tracing.whole.copy()
+    if pairs is not None:
+        took[pairs.root] = np.maximum(took[pairs.root], pairs.inside * 1e6)  # the log's own figure, where it is known
+    quantiles = ", ".join(str(q) for q in STRATA)
+    for flow, key in enumerate(_route_of_flows(tracing, _routes(evidence, tiers, window), pairs)):
+        at = np.flatnonzero((tracing.zone[roots] == zone) & (tracing.flow[roots] == flow))
+        if key is None or not len(at):
+            continue
+        where = f"{tiers.condition} AND {within(window)} AND coalesce(method, '') = {quote(key[0])} AND coalesce(route, '') = {quote(key[1])}"
+        inside = "coalesce(upstream_us - coalesce(upstream_connect_us, 0), duration_us)"
+        (cuts,) = evidence.one(f"SELECT quantile_disc({inside}, [{quantiles}]) FROM requests WHERE {where}")
+        if not cuts:
+            continue
+        share = np.diff([0.0, *STRATA, 1.0])
+        stratum = np.searchsorted(np.asarray(cuts, np.float64), took[at], "left")
+        kept = np.bincount(stratum, minlength=len(share))
+        share = np.where(kept > 0, share, 0.0)  # a stratum without a trace is left to the others
+        tracing.stands_for[at] = (share / np.maximum(kept, 1))[stratum] / share.sum() * len(at)
+
+
 def _weigh(tracing: Tracing, zone: int, routes: dict[tuple[str, str], _Route], pairs: _Pairs | None) -> Gap:
     roots = tracing.roots
     here = tracing.zone[roots] == zone
@@ -115,12 +142,12 @@ def _weigh(tracing: Tracing, zone: int, routes: dict[tuple[str, str], _Route], p
     for key, flows in sorted(groups.items(), key=lambda g: g[0] or ("", "")):
         row = routes[key] if key is not None else rest
         at = here & np.isin(flow, flows)
-        n, whole = int(at.sum()), float(took[at].sum())
+        n, whole = int(at.sum()), float((tracing.stands_for * took)[at].sum())
         if not n or not whole or not row.count:
             tracing.weight[flows, zone] = 0.0 if n else tracing.weight[flows, zone]
             tracing.requests[flows, zone] = 0.0
             continue
-        gap, error, exact = _gap(row, took[at], None if pairs is None else _joined(pairs, at, took))
+        gap, error, exact = _gap(row, took[at], None if pairs is None else _joined(pairs, at, took)) if not tracing.biased or pairs is not None else (0.0, 0.0, False)
         joined |= exact
         seconds, variance = seconds + gap, variance + error**2
         tracing.weight[flows, zone] = max(0.0, row.inside - gap) / whole

@@ -46,9 +46,9 @@ def labels(tracing: Tracing) -> Labels:
     tries = attempts(tracing)
     if tries.again.any():
         codes[below(tracing, tries.again)] = names.setdefault(RETRIES, len(names))
-    used, codes = np.unique(codes, return_inverse=True)
+    used, place = np.unique(codes, return_inverse=True)
     texts = list(names)
-    return Labels(codes.astype(np.int32), [texts[code] for code in used.tolist()])
+    return Labels(place.astype(np.int32), [texts[code] for code in used.tolist()])
 
 
 def split(tracing: Tracing, zone: int = AFFECTED) -> dict[str, Sum]:

@@ -190,13 +190,13 @@ class Tracing:
 
     def _sum(self, per_trace: Any, zone: int) -> Sum:
         total, variance, traces = 0.0, 0.0, 0
-        for flow, y, x in self._strata(per_trace, zone):
+        for flow, y, x, kept in self._strata(per_trace, zone):
             weight = float(self.weight[flow, zone])
-            total += weight * float(y.sum())
+            own, whole, n = float((kept * y).sum()), float((kept * x).sum()), len(y)
+            total += weight * own
             traces += int(np.count_nonzero(y))
-            n = len(y)
-            residual = y - x * (y.sum() / x.sum()) if x.sum() > 0 else y - y.mean()
-            variance += weight**2 * (float(np.sum(residual**2)) * n / (n - 1) if n > 1 else float(y.sum()) ** 2)
+            residual = kept * (y - x * (own / whole if whole > 0 else 0.0))
+            variance += weight**2 * (float(np.sum(residual**2)) * n / (n - 1) if n > 1 else own**2)
         return Sum(total / 1e6, math.sqrt(variance) / 1e6, traces)
 
     def added(self, values: Any, where: Any = None) -> Sum:
@@ -206,26 +206,33 @@ class Tracing:
         """
         per_trace = self.per_trace(values, where)
         total, variance, traces = 0.0, 0.0, 0
-        before = {flow: (y, x) for flow, y, x in self._strata(per_trace, REFERENCE)}
-        for flow, y, x in self._strata(per_trace, AFFECTED):
-            old, _ = before.get(flow, (y[:0], x[:0]))
+        before = {flow: (y, kept) for flow, y, _, kept in self._strata(per_trace, REFERENCE)}
+        for flow, y, _, kept in self._strata(per_trace, AFFECTED):
+            old, had = before.get(flow, (y[:0], kept[:0]))
             if min(len(y), len(old)) < LEAST_TRACES:
                 continue
             requests = float(self.requests[flow, AFFECTED])
-            total += requests * float(y.mean() - old.mean())
-            variance += requests**2 * float(y.var(ddof=1) / len(y) + old.var(ddof=1) / len(old))
+            now, then = _mean(y, kept), _mean(old, had)
+            total += requests * (now[0] - then[0])
+            variance += requests**2 * (now[1] + then[1])
             traces += len(y)
         return Sum(total / 1e6, math.sqrt(variance) / 1e6, traces)
 
-    def _strata(self, per_trace: Any, zone: int) -> list[tuple[int, Any, Any]]:
-        """``(flow, values, durations)`` of the traces in a zone, by flow."""
+    def _strata(self, per_trace: Any, zone: int) -> list[tuple[int, Any, Any, Any]]:
+        """``(flow, values, durations, stands for)`` of the traces in a zone, by flow."""
         at = np.flatnonzero(self.zone[self.roots] == zone)
         flow = self.flow[self.roots[at]]
         order = np.argsort(flow, kind="stable")
         at, flow = at[order], flow[order]
         cuts = np.flatnonzero(np.diff(flow)) + 1
         whole = self.whole
-        return [(int(self.flow[self.roots[part[0]]]), per_trace[part], whole[part]) for part in np.split(at, cuts) if len(part)]
+        stands = self.stands_for
+        return [(int(self.flow[self.roots[part[0]]]), per_trace[part], whole[part], stands[part]) for part in np.split(at, cuts) if len(part)]
+
+    @cached_property
+    def stands_for(self) -> Any:
+        """How many traces of its flow each of :attr:`roots` stands for, where they were not kept at random (else ones). Set before sums are asked for."""
+        return np.ones(len(self.roots))
 
     @cached_property
     def whole(self) -> Any:
@@ -241,11 +248,18 @@ class Tracing:
         return f"{kept:,} of {len(self.roots):,} traces were kept by a tail sampler: slow and failed requests are over-represented" if kept else ""
 
 
-def of_bundle(bundle: Bundle, windows: Windows) -> Tracing | None:
-    """The traces of a bundle over these windows, each standing for itself; None where there are none."""
+def _mean(values: Any, kept: Any) -> tuple[float, float]:
+    """Weighted mean and its variance (Cochran 1977, §2.11: a ratio of sums)."""
+    n, whole = len(values), float(kept.sum())
+    mean = float((kept * values).sum()) / whole
+    return mean, float(np.sum((kept * (values - mean)) ** 2)) * n / (n - 1) / whole**2
+
+
+def of_bundle(bundle: Bundle, windows: Windows, *, correct_skew: bool = False) -> Tracing | None:
+    """The traces of a bundle over these windows, each standing for itself; None where there are none. ``correct_skew`` moves other clocks' spans into their parents."""
     if not bundle.rows("spans"):
         return None
-    traces = read_traces.read(bundle, symbols=NEEDED)
+    traces = read_traces.read(bundle, symbols=NEEDED, correct_skew=correct_skew)
     if not len(traces):
         return None
     root = traces.roots()

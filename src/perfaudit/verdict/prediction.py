@@ -6,7 +6,7 @@ from typing import Any
 
 from perfaudit.baseline.requests import RouteRow
 from perfaudit.model import Finding, Measurement
-from perfaudit.paths import whatif
+from perfaudit.paths import traced, whatif
 from perfaudit.paths.account import LEAST_REFERENCE, TimeAccount
 from perfaudit.stats.percentile import Distribution, wilson
 
@@ -35,7 +35,7 @@ def _replayed(account: TimeAccount, main: Finding) -> whatif.After | None:
     tracing = account.tracing
     if tracing is None or not main.components or not tracing.total_requests[1]:
         return None
-    found = whatif.labels(tracing)
+    found = traced.labels(tracing)
     return whatif.to_reference(tracing, main.components, found) if whatif.names_of(main.components, found.names) else None
 
 

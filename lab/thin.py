@@ -7,6 +7,7 @@ Sampling"): a trace is kept whole or not at all.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,11 +49,23 @@ def prometheus(path: Path, every: int) -> None:
     path.write_text("".join(line + "\n" for line in kept))
 
 
+def otlp_metrics(path: Path, every: int) -> None:
+    """Only every n-th export of each process (one request a line, one process a request)."""
+    kept, seen = [], Counter[str]()
+    for line in path.read_text().splitlines():
+        who = json.dumps([r.get("resource") for r in json.loads(line)["resourceMetrics"]])
+        if seen[who] % every == 0:
+            kept.append(line)
+        seen[who] += 1
+    path.write_text("".join(line + "\n" for line in kept))
+
+
 #: What is done, in this order and each once more than the one before, until the case fits.
 STEPS: tuple[tuple[str, Callable[[Path], None]], ...] = (
     ("zipkin-spans.json", lambda p: zipkin(p, 0.6)),
     ("otlp-traces.jsonl", lambda p: otlp(p, 0.6)),
     ("prometheus.prom", lambda p: prometheus(p, 2)),
+    ("otlp-metrics.jsonl", lambda p: otlp_metrics(p, 2)),
     ("zipkin-spans.json", lambda p: zipkin(p, 0.3)),
     ("otlp-traces.jsonl", lambda p: otlp(p, 0.3)),
     ("prometheus.prom", lambda p: prometheus(p, 4)),

@@ -29,6 +29,13 @@ def calls_each(phase: Phase, service: str, handled: str | None = None) -> float:
     return sum(s.trace in within for s in made) / len(within) if within else 0.0
 
 
+def attempts_each(phase: Phase, service: str) -> float:
+    """Mean number of attempts of a call over HTTP: calls to one address within a request are attempts of one call."""
+    made = http_calls(phase, service)
+    calls = {(s.trace, s.parent, s.attributes.get("http.url") or s.attributes.get("url.full")) for s in made}
+    return len(made) / len(calls) if calls else 0.0
+
+
 def caller(phase: Phase) -> str:
     """The service that calls another one over HTTP, more than any other."""
     found = [s.service for s in phase.spans(kind="client") if "http.method" in s.attributes or "http.request.method" in s.attributes]

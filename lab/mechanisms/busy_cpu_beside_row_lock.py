@@ -68,7 +68,7 @@ class OnShop(_Busy):
     def choose(self, rng: random.Random) -> None:
         """How many checkouts there are, how long the bank takes (ms), and which row it is."""
         super().choose(rng)
-        self.settings = {"rate": rng.uniform(22, 27), "weights": {"checkout": rng.randint(30, 34)}, "partner": {"ms": round(rng.uniform(92, 104), 1)}}
+        self.settings = {"rate": rng.uniform(22, 27), "weights": {"checkout": rng.randint(30, 34)}, "partner": {"ms": round(rng.uniform(60, 70), 1)}}
         self.parameters = {"row": f"day-{rng.randint(3, 38)}"}
 
     def truth(self, stack: Stack) -> dict[str, Any]:

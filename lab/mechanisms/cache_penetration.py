@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lab.mechanism import Mechanism, Sign
 from lab.mechanisms._caching import asks, empty, misses, route, warm
@@ -23,11 +23,13 @@ class Penetration(Mechanism):
     seconds = (18, 38, 20)
     needs = ("cache",)
     victim = statement = ""
+    #: What people look for, and find.
+    known: ClassVar[tuple[str, ...]] = ()
 
     def empty(self, phase: Phase) -> float:
-        """Calls of the statement a second that returned nothing, at least (a call returns many rows or none)."""
-        found = phase.statement(self.statement)
-        return found.calls * max(0.0, 1 - found.rows) / phase.seconds
+        """Calls of the statement a second that returned nothing, at least: what is found is kept, so each replica loads a known text once."""
+        told = phase.statement(self.statement)
+        return (told.calls - min(told.calls * told.rows, 2 * len(self.known), told.calls)) / phase.seconds
 
     def signature(self, seen: Observed) -> list[Sign]:
         """As above."""
@@ -42,6 +44,7 @@ class OnMarket(Penetration):
     """Old versions of an app look for words that are in no title any more; a deploy keeps only answers that have something in them."""
 
     stack, victim, statement = "market", "search", r"lower`? \( `?concat_ws"
+    known = ("elm", "iris", "slate", "pearl", "onyx", "teal", "amber", "maple")
     words = ("vinyl", "cassette", "telegraph", "zeppelin", "gramophone", "pager", "quill", "ration", "turnpike", "workhouse", "zinc-roof", "yacht")
 
     def choose(self, rng: random.Random) -> None:
@@ -52,8 +55,7 @@ class OnMarket(Penetration):
 
     def ready(self, stack: Stack) -> None:
         """Search is cached, nothing found as well, and a good part of all searches finds nothing."""
-        known = ["elm", "iris", "slate", "pearl", "onyx", "teal", "amber", "maple"]
-        texts = known + self.unknown
+        texts = [*self.known, *self.unknown]
         path = stack.named("/{item_path}")
         asks(stack, "search", url=f"`{path}?q=${{encodeURIComponent(pick({json.dumps(texts)}))}}`")
         empty(stack)
@@ -83,6 +85,7 @@ class OnShop(Penetration):
     """A crawler searches for random words, never the same twice. That nothing was found is kept, which helps nobody."""
 
     stack, victim, statement = "shop", "search", r"lower\(concat_ws\("
+    known = ("alder", "cedar", "fern", "jade", "nook", "opal", "reed", "wren", "sage", "thorn")
 
     def choose(self, rng: random.Random) -> None:
         """How fast the crawler asks."""
@@ -91,12 +94,11 @@ class OnShop(Penetration):
 
     def ready(self, stack: Stack) -> None:
         """Search is cached, and what people look for is there."""
-        known = ["alder", "cedar", "fern", "jade", "nook", "opal", "reed", "wren", "sage", "thorn"]
         path = stack.named("/{product_path}/search")
-        asks(stack, "search", url=f"`{path}?q=${{pick({json.dumps(known)})}}`")
+        asks(stack, "search", url=f"`{path}?q=${{pick({json.dumps(self.known)})}}`")
         empty(stack)
         stack.deploy("search_kept", quiet=True, **self.parameters)
-        warm(stack, (f"{path}?q={text}" for text in known))
+        warm(stack, (f"{path}?q={text}" for text in self.known))
 
     def breaks(self, stack: Stack) -> None:
         """The crawler comes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from lab.mechanism import Mechanism, Sign
 from lab.mechanisms._machine import app_cpu, paths, replicas, rise, steady, used_s
@@ -17,11 +17,13 @@ class _Quota(Mechanism):
     needs = ("access-log", "host")
     #: Latency of this route tells it best: it asks nobody but the application and a quick store.
     route = ""
+    #: Range of the quota, as a multiple of the mean use.
+    room: ClassVar[tuple[float, float]] = (1.06, 1.16)
 
     def choose(self, rng: random.Random) -> None:
         """Constants of this seed."""
         self.settings["rate"] = rng.uniform(27, 34)
-        self.headroom = rng.uniform(1.06, 1.16)
+        self.headroom = rng.uniform(*self.room)
 
     def ready(self, stack: Stack) -> None:
         """What holds in the healthy part too."""
@@ -73,3 +75,5 @@ class OnShop(_Quota):
 
     stack = "shop"
     route = "product"
+    #: Threads all use up the quota at once, and one event loop cannot: with less room than this every request waits for seconds.
+    room = (1.3, 1.5)

@@ -99,7 +99,7 @@ class OnShop(_Volume):
     def choose(self, rng: random.Random) -> None:
         """Constants of this seed."""
         self.limits = {"write_bps": rng.randint(3_600_000, 5_200_000)}
-        self.rows = rng.randint(1500, 2600)
+        self.rows = rng.randint(700, 1200)
         self.settings["weights"] = {"checkout": 16}
 
     def breaks(self, stack: Stack) -> None:

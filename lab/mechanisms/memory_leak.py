@@ -66,7 +66,7 @@ class OnShop(Leak):
 
     def choose(self, rng: random.Random) -> None:
         """How often the remembered lists are asked for."""
-        self.parameters = {"routes": ["purchases", "catalogue", "search"]}
+        self.parameters = {"routes": ["purchases", "catalogue", "search", "product", "customer"]}
         self.settings = {"rate": rng.uniform(32, 39), "weights": {"purchases": rng.randint(24, 30), "catalogue": rng.randint(20, 25)}, "sampling": round(rng.uniform(0.09, 0.12), 3)}
 
     def truth(self, stack: Stack) -> dict[str, Any]:
@@ -74,6 +74,6 @@ class OnShop(Leak):
         return {
             "route": None, "object": None, "statement_contains": None, "service": stack.service, "trigger": "deploy", "accept": ["unbounded-growth"],
             "rivals": ["traffic-surge", "runtime-pause", "low-hit-ratio"],
-            "notes": "answers of three routes are remembered in the process under address and time; old ones are never looked at again, nor removed",
+            "notes": "answers of five routes are remembered in the process under address and time; old ones are never looked at again, nor removed",
             "fix": "a cache with a bound, or the one that is there already (Redis)",
         }  # fmt: skip

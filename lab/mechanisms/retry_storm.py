@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lab.mechanism import Mechanism, Sign
-from lab.mechanisms._calls import caller, calls_each
+from lab.mechanisms._calls import attempts_each, caller
 from lab.mechanisms._database import more, slower
 from lab.mechanisms._machine import paths
 
@@ -55,7 +55,7 @@ class _Storm(Mechanism):
         }  # fmt: skip
 
     def signature(self, seen: Observed) -> list[Sign]:
-        """Attempts of a request, and its tail."""
+        """Attempts of a call, and the tail of the requests that make it."""
         who = caller(seen.healthy)
 
         def share(phase: Phase) -> float:
@@ -63,7 +63,7 @@ class _Storm(Mechanism):
             return 100 * told.errors / max(1, told.count)
 
         return [
-            more(seen, "calls of a request that makes any", lambda p: calls_each(p, who), "", least=2.2, by=1.6),
+            more(seen, "attempts of a call", lambda p: attempts_each(p, who), "", least=2.2, by=1.6),
             Sign(f"failed {self.route}", *(share(p) for p in (seen.healthy, seen.fault, seen.fixed)), "%", "fixed ≤ 2", share(seen.fixed) <= 2),
             slower(seen, self.route, 2, after=0.7),
         ]
@@ -75,7 +75,7 @@ class OnMarket(_Storm):
     stack = "market"
     route = "place"
     victims = ("place", "watchlist")
-    patient = (1.6, 1.75)
+    patient = (1.4, 1.5)
 
     def choose(self, rng: random.Random) -> None:
         """Desks that are a third busy with what is asked once, and that let only some wait."""
@@ -90,11 +90,11 @@ class OnShop(_Storm):
     stack = "shop"
     route = "checkout"
     victims = ("checkout",)
-    patient = (1.18, 1.3)
+    patient = (1.15, 1.25)
 
     def choose(self, rng: random.Random) -> None:
         """Lines that are a third busy with what is charged once, and that let only some wait."""
         super().choose(rng)
         weight = rng.randint(17, 22)
-        ms = round(1000 * self.few * rng.uniform(0.34, 0.40) / (self.settings["rate"] * weight / (90 + weight)), 1)
-        self.settings |= {"weights": {"checkout": weight}, "partner": {"ms": ms, "lines": self.few, "queue": rng.randint(3, 4)}}
+        ms = round(1000 * self.few * rng.uniform(0.32, 0.37) / (self.settings["rate"] * weight / (90 + weight)), 1)
+        self.settings |= {"weights": {"checkout": weight}, "partner": {"ms": ms, "lines": self.few, "queue": rng.randint(2, 3)}}

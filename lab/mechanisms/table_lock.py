@@ -61,7 +61,7 @@ class OnShop(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """How long the report's transactions are, and the steps of the migration."""
-        self.size, self.pause = rng.randrange(850, 1150), round(rng.uniform(0.7, 1.1), 2)
+        self.size, self.pause = rng.randrange(1250, 1550), round(rng.uniform(0.6, 0.9), 2)
         self.settings = {"threads": 16, "pool": 16, "weights": {"purchases": rng.randint(9, 12), "checkout": rng.randint(5, 8)}}
 
     def ready(self, stack: Stack) -> None:

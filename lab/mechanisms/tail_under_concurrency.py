@@ -29,7 +29,7 @@ class _Bursts(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """How many the partner serves at a time, and the rhythm of the bursts."""
-        self.every_s, self.lasting_s, self.between = rng.uniform(10.5, 13.5), rng.uniform(1.9, 2.3), rng.uniform(0.36, 0.46)
+        self.every_s, self.lasting_s, self.between = rng.uniform(10.5, 13.5), rng.uniform(1.9, 2.3), rng.uniform(0.26, 0.34)
         self.few = rng.randint(1, self.most)
         self.settings = {"rate": rng.uniform(12, 15)}
 

@@ -39,6 +39,14 @@ def test_metrics_at_a_longer_interval(tmp_path: Path) -> None:
     assert file.read_text() == '# TYPE up gauge\nup{job="a b"} 1 1000.25\nup{job="a b"} 1 1004.25\n# EOF\n'
 
 
+def test_every_other_export_of_each_process(tmp_path: Path) -> None:
+    file = tmp_path / "m.jsonl"
+    made = [{"resourceMetrics": [{"resource": {"id": who}, "scopeMetrics": [i]}]} for i, who in enumerate("abbabaab")]
+    file.write_text("".join(json.dumps(m) + "\n" for m in made))
+    thin.otlp_metrics(file, 2)
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [made[i] for i in (0, 1, 4, 5)]
+
+
 @pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed")
 def test_a_case_is_thinned_only_until_it_fits(tmp_path: Path) -> None:
     rng = random.Random(2)

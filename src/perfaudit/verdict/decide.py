@@ -23,6 +23,8 @@ LEAST_CONFIDENCE = 0.4
 EXPLAINS = 0.5
 #: Without a departure, a reference or a broken objective, a problem must own this much of the time of the requests it touches to be called the constraint: less is where time goes by design.
 OWNS = 0.10
+#: Findings whose benefit is worked out: a replay each, and nobody fixes more than the first few.
+BENEFITS = 3
 #: Classes that say when or under which load it became slow, not by which mechanism; in the order in which they yield.
 CIRCUMSTANCE = ("deploy-regression", "tail-under-concurrency", "traffic-surge")
 
@@ -48,12 +50,13 @@ def judge(evidence: Evidence, account: TimeAccount, outcomes: dict[str, Outcome]
     if causes and speaks and causes[0].confidence >= LEAST_CONFIDENCE:
         verdict = _constraint(evidence, account, causes[0], tuple(causes[1:]), wanted, objective)
     elif departed or objective == "broken" or (causes and speaks):
-        verdict = _unexplained(account, wanted, objective)
+        verdict = _unexplained(account, wanted, objective, symptoms)
     elif account.requests is None or account.requests.total.affected.durations.n < LEAST_REQUESTS or account.windows.searched < SEARCHED:
         verdict = _too_little(account, wanted)
     else:
         verdict = _healthy(account, outcomes, wanted, objective)
-    return Judged(verdict, (*causes, *symptoms))
+    told = [f.with_(benefit=predicted(account, f, _row(account, f))) for f in causes[:BENEFITS]]
+    return Judged(verdict, (*told, *causes[BENEFITS:], *symptoms))
 
 
 def _owns(finding: Finding) -> bool:
@@ -88,8 +91,10 @@ def _with_parents(findings: list[Finding], account: TimeAccount) -> list[Finding
     explains = main is not None and ((_explained(main, account) or 0.0) >= EXPLAINS or (account.added_seconds <= 0 and _owns(main)))
     circumstances = sorted((f for f in findings if f.problem in CIRCUMSTANCE), key=lambda f: CIRCUMSTANCE.index(f.problem))
     leader = main if explains else (circumstances[-1] if circumstances else None)
+    present = {f.problem for f in findings if f.type == "problem"}
     out = []
     for finding in findings:
+        finding = finding.with_(parents=tuple(p for p in finding.parents if p in present))
         behind = leader is not None and finding is not leader and finding.problem in CIRCUMSTANCE
         out.append(finding.with_(type="symptom", parents=(leader.problem,)) if behind and leader else finding)
     return out
@@ -136,13 +141,13 @@ def _symptom(account: TimeAccount, main: Finding) -> str:
     return f"{row.method} {row.route}: p95 {a / 1e3:,.0f} ms".strip() if a else main.title
 
 
-def _unexplained(account: TimeAccount, wanted: tuple[Wanted, ...], objective: str) -> Verdict:
+def _unexplained(account: TimeAccount, wanted: tuple[Wanted, ...], objective: str, symptoms: list[Finding]) -> Verdict:
     return Verdict(
         "insufficient-evidence",
         "Do not change or scale anything yet: collect the evidence below while it is slow, then run the audit again",
         0.5,
         impact={"objective": objective} if objective else {},
-        chain=(_slowest(account),) if account.routes else (),
+        chain=(*((_slowest(account),) if account.routes else ()), *(f"{f.title}: a symptom, its cause was not found" for f in symptoms[:1])),
         would_change=wanted,
     )
 

@@ -51,9 +51,9 @@ class OnMarket(Stampede):
 
     def choose(self, rng: random.Random) -> None:
         """How dear the list is, how long it is kept, how often it is wanted."""
-        self.parameters = {"orders": rng.randrange(145_000, 165_000), "ttl_s": rng.randint(5, 6)}
+        self.parameters = {"orders": rng.randrange(180_000, 200_000), "ttl_s": rng.randint(4, 5)}
         self.share = rng.randint(125, 150)
-        self.settings = {"watch": True, "rate": rng.uniform(54, 60), "counts": {"trades": rng.randrange(180_000, 200_000)}}
+        self.settings = {"watch": True, "rate": rng.uniform(54, 60), "counts": {"trades": rng.randrange(215_000, 235_000)}}
 
     def ready(self, stack: Stack) -> None:
         """The list exists, and a good part of all requests is for it."""

@@ -94,9 +94,10 @@ def _with_parents(findings: list[Finding], account: TimeAccount) -> list[Finding
     present = {f.problem for f in findings if f.type == "problem"}
     out = []
     for finding in findings:
-        finding = finding.with_(parents=tuple(p for p in finding.parents if p in present))
-        behind = leader is not None and finding is not leader and finding.problem in CIRCUMSTANCE
-        out.append(finding.with_(type="symptom", parents=(leader.problem,)) if behind and leader else finding)
+        if leader is not None and finding is not leader and finding.problem in CIRCUMSTANCE:
+            out.append(finding.with_(type="symptom", parents=(leader.problem,)))
+        else:
+            out.append(finding.with_(parents=tuple(p for p in finding.parents if p in present)))
     return out
 
 

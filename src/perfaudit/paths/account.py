@@ -6,7 +6,7 @@ Shares sum to 1; what no evidence splits is ``unexplained``, a row of its own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,9 +19,12 @@ from perfaudit.model import Measurement, Window, Windows
 from perfaudit.paths import traced
 from perfaudit.paths.join import join
 from perfaudit.paths.tracing import AFFECTED, Tracing
+from perfaudit.stats.longer import longer
 
 #: A reference of fewer requests of a route says nothing about its mean.
 LEAST_REFERENCE = 20
+#: A route is longer than in the reference from this many standard errors on (0.1 % by chance for each route; healthy recordings of five minutes to half a minute gave up to 2.0, real faults 3.1 and more on at least one route).
+SURE = 3.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class TimeAccount:
     components: tuple[Component, ...] = ()
     cube: Cube | None = None
     tracing: Tracing | None = None
+    _added: dict[int, float] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def routes(self) -> list[RouteRow]:
@@ -56,14 +60,21 @@ class TimeAccount:
         return self.requests.routes if self.requests else []
 
     def added(self, row: RouteRow) -> float:
-        """Request-seconds of a route that the reference's mean would not have cost; 0 without a reference or a practical difference.
+        """Request-seconds of a route that the reference's mean would not have cost; 0 without a reference or a difference that is practical and sure.
 
         Differences of means without one are noise, and the positive ones of many routes would add up.
         """
+        if id(row) not in self._added:
+            self._added[id(row)] = self._beyond(row)
+        return self._added[id(row)]
+
+    def _beyond(self, row: RouteRow) -> float:
         affected, reference = row.affected, row.reference
         if min(reference.durations.n, affected.durations.n) < LEAST_REFERENCE or not any(
             practical(q, affected.quantile(q) or 0.0, reference.quantile(q) or 0.0) for q in (0.5, 0.95)
         ):
+            return 0.0
+        if longer(affected.durations, reference.durations) < SURE:
             return 0.0
         return max(0.0, (affected.mean - reference.mean) * affected.durations.n)
 

@@ -23,6 +23,7 @@ from perfaudit.evidence.readers import ReadOptions
 from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Window, Windows, iso
 from perfaudit.paths import account as accounts
+from perfaudit.paths import overview
 from perfaudit.paths import tracing as tracings
 from perfaudit.problems import discover
 from perfaudit.report import result as results
@@ -43,6 +44,7 @@ class Request:
     objectives: tuple[Objective, ...] = ()
     name: str = "ad hoc"
     config: Config = field(default_factory=Config)
+    correct_skew: bool = False
 
 
 Step = Callable[[str], None]
@@ -84,7 +86,7 @@ class Audit:
             requests = Requests(stream, tiers.condition, found, cube)
         if self.bundle.rows("spans"):
             self._step("traces")
-        traces = tracings.of_bundle(self.bundle, found)
+        traces = tracings.of_bundle(self.bundle, found, correct_skew=self.request.correct_skew)
         if traces is not None and traces.biased:
             assumptions.append(f"{traces.biased}; {'each stands for the requests of its duration in the log' if self.bundle.rows('requests') else 'shares are those of the kept traces, not of the requests'}")
         account = accounts.build(self.evidence, tiers, found, requests, cube, traces)
@@ -109,6 +111,9 @@ class Audit:
             out["baseline"] = baseline
         if account.components:
             out["time_account"] = results.account_part(account, judged.findings)
+        if account.tracing is not None:
+            self._step("paths")
+            out["paths"] = overview.overview(account)
         if self.load:
             out["load_test"] = self.load.to_json()
         if objectives:

@@ -17,7 +17,7 @@ option = click.option("--audit", "folder", metavar="DIR", envvar="PERFAUDIT_AUDI
 
 
 #: What a result without a verdict holds at least one of.
-PARTS = ("comparison", "slo", "capacity", "load_test", "baseline")
+PARTS = ("comparison", "slo", "capacity", "load_test", "baseline", "paths")
 
 
 def find(given: str | None) -> Path:

@@ -64,7 +64,7 @@ def compare(tracing: Tracing, flow: int) -> Compared:
     at = at[:: -(-len(at) // MOST_TRACES) or 1]
     at = at[np.argsort(tracing.whole[at], kind="stable")]
     n = len(at)
-    fast, slow = at[: int(FAST * n)], at[int(math.ceil(SLOW * n)) :]
+    fast, slow = at[: int(FAST * n)], at[math.ceil(SLOW * n) :]
     if len(slow) < LEAST_SLOW:
         return Compared(len(slow), len(fast), 0, (), f"{n:,} traces are too few to compare slow with fast: {round(LEAST_SLOW / (1 - SLOW))} are needed")
     group = np.full(len(roots), -1, np.int8)

@@ -90,15 +90,15 @@ class Listeners(Sampler):
 class Report(FileSource):
     """The output of a tool that reports every so many seconds, as a process of its own."""
 
-    def __init__(self, name: str, run: Run, argv: list[str], header: int = 0) -> None:
+    def __init__(self, name: str, run: Run, argv: list[str], header: int = 0, stop: signal.Signals = signal.SIGINT) -> None:
         self.component_name = "observer-" + name.partition(".")[0]
         super().__init__(name, "host", run.home(self.component_name) / name, header)
-        self.run, self.argv = run, argv
+        self.run, self.argv, self.stop = run, argv, stop
         self.component: Component | None = None
 
     def begin(self) -> None:
         """Starts the tool."""
-        self.component = self.run.start(self.component_name, self.argv, env={"S_TIME_FORMAT": "ISO", "S_COLORS": "never"}, log=self.path, stop=signal.SIGINT)
+        self.component = self.run.start(self.component_name, self.argv, env={"S_TIME_FORMAT": "ISO", "S_COLORS": "never"}, log=self.path, stop=self.stop)
 
     def end(self) -> None:
         """Stops it."""
@@ -170,7 +170,8 @@ def everything(run: Run) -> list[Source]:
         Kernel("net.txt", run, ("/proc/net/netstat", "/proc/net/snmp", "/proc/net/sockstat"), 5.0),
         Listeners(run),
         Sar(run),
-        Report("vmstat.txt", run, ["vmstat", "-n", "-t", "-w", "1"], header=2),
+        # A shell ignores SIGINT for what it starts in the background, and so does vmstat then; the tools of sysstat set it anew.
+        Report("vmstat.txt", run, ["vmstat", "-n", "-t", "-w", "1"], header=2, stop=signal.SIGTERM),
         Report("iostat.txt", run, ["iostat", "-dxtyz", "1"]),
         Processes(run, groups),
     ]

@@ -1,7 +1,8 @@
 """Which calls are attempts of one logical call: siblings that repeat a call after it failed, and calls that say that they were sent again.
 
 ``http.request.resend_count`` (OpenTelemetry semantic conventions, HTTP spans) says it outright. Otherwise a call is another attempt where it stands beside
-an earlier one with the same parent, callee, name and statement, which had failed and ended before it began.
+an earlier one with the same parent, callee, name and statement, which had failed and ended before it began. A span that only wraps one call (a library's
+"attempt") is looked through.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def attempts(tracing: Tracing) -> Attempts:
         return Attempts(number, again, retried)
     whom, _ = tracing.dependency
     operation, fingerprint, route = (tracing.symbol(name)[0] for name in ("operation", "fingerprint", "route"))
-    key = (route[calls], fingerprint[calls], operation[calls], whom[calls], parent[calls])
+    key = (route[calls], fingerprint[calls], operation[calls], whom[calls], _unwrapped(tracing, calls))
     order = np.lexsort((start[calls], *key))
     calls = calls[order]
     same = np.logical_and.reduce([column[order][1:] == column[order][:-1] for column in key])
@@ -45,6 +46,17 @@ def attempts(tracing: Tracing) -> Attempts:
     said = np.nan_to_num(tracing.number("resend_count")).astype(np.int32)
     number, again = np.maximum(number, said), again | (said > 0)
     return Attempts(number, again, retried)
+
+
+def _unwrapped(tracing: Tracing, calls: Any) -> Any:
+    """The parents of calls, looking through internal spans that hold one call only."""
+    parent, n = tracing.traces.parent, len(tracing.traces)
+    service, _ = tracing.symbol("service")
+    holds = np.bincount(parent[calls], minlength=n)
+    wraps = (holds == 1) & ~tracing.is_("kind", "server", "consumer", "client", "producer") & (parent >= 0)
+    wraps &= service == service[np.maximum(parent, 0)]
+    at = parent[calls]
+    return np.where(wraps[at], parent[at], at)
 
 
 def below(tracing: Tracing, chosen: Any) -> Any:

@@ -1,0 +1,56 @@
+"""Which dependency is the origin of a delay, and where in it the time went."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from perfaudit.evidence.components import CACHE, DATABASE, POOL, WAIT, WORKER
+from perfaudit.paths.attempts import below
+from perfaudit.paths.hops import per_request
+from perfaudit.problems._calls import Calls, Picture
+
+#: The calls must carry most of what was added outside of queues, or the origin is elsewhere.
+CARRIES = 0.5
+#: A service below the slowest one is the origin when its own time rose by this share of the other's, and the other's growth is mostly waits.
+DEEPER = 0.2
+
+
+def origin(seen: Picture) -> int | None:
+    """The deepest callee whose own time rose; None where none did."""
+    tracing, found = seen.tracing, seen.hops
+    grew: dict[int, tuple[float, float]] = {}
+    for code in np.unique(found.callee).tolist():
+        if code in found.front:
+            continue
+        here = found.site == code
+        added = tracing.added(tracing.on_path, here)
+        if added.low > 0:
+            queued = tracing.added(tracing.on_path, here & np.isin(tracing.own, (POOL, WORKER, WAIT)) | found.spans(found.callee == code, len(here)))
+            grew[code] = added.seconds, queued.seconds
+    at = max(grew, key=lambda c: (grew[c][0], -c), default=None)
+    while at is not None:
+        called = {int(c) for c in np.unique(found.callee[found.caller == at]).tolist()} & grew.keys() - {at}
+        deeper = max((c for c in called if grew[c][0] >= DEEPER * grew[at][0] and grew[at][1] >= CARRIES * grew[at][0]), key=lambda c: (grew[c][0], -c), default=None)
+        if deeper is None:
+            return at
+        grew.pop(at)
+        at = deeper
+    return None
+
+
+def others(seen: Picture, slow: Calls, queued: Any) -> float:
+    """Work outside of the calls: mean per request in the affected window over the reference, flows weighing alike in both."""
+    now, before = per_request(seen.tracing, seen.tracing.on_path, ~below(seen.tracing, slow.calls) & ~queued)
+    return now / before if before > 0 else math.nan
+
+
+def store(seen: Picture, slow: Calls) -> str:
+    """Says that the origin's own database or cache is where its time rose, "" otherwise."""
+    tracing, found = seen.tracing, seen.hops
+    here = found.site == found.names.index(slow.name)
+    rose = {word: tracing.added(tracing.on_path, here & (tracing.own == part)).seconds for word, part in (("database", DATABASE), ("cache", CACHE), ("connection pool", POOL))}
+    word = max(rose, key=lambda w: rose[w])
+    return f"its {word} is where the time went" if rose[word] >= CARRIES * slow.added.seconds else ""

@@ -30,6 +30,7 @@ docs: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/figures.py $(FIGURES)
 
 figures: $(INSTALLED)

@@ -61,7 +61,7 @@ def entries(tracing: Tracing) -> Any:
 def loops(tracing: Tracing) -> tuple[list[Loop], Any]:
     """The loops of the affected window, the most costly first, and the statement of each span as a code (−1: no call)."""
     entry = entries(tracing)
-    parent, start, end = tracing.traces.parent, tracing.traces.start, tracing.traces.end
+    parent, start = tracing.traces.parent, tracing.traces.start
     again = attempts(tracing).again
     calls = np.isin(tracing.own, (DATABASE, CACHE)) | ((tracing.own == DOWNSTREAM) & tracing.is_("kind", "client"))
     calls &= (parent >= 0) & ~again & (tracing.place >= 0)

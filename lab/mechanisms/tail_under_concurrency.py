@@ -20,7 +20,7 @@ class _Bursts(Mechanism):
     """The clients begin to ask at the same moments. The partner serves few requests at a time, which is enough for a steady stream."""
 
     problem = "tail-under-concurrency"
-    seconds = (24, 48, 25)
+    seconds = (24, 60, 25)
     settle = 8
     #: The route that needs the partner, what the partner calls its places, and the weight of the route in the mix.
     route: ClassVar[str] = ""
@@ -29,7 +29,7 @@ class _Bursts(Mechanism):
 
     def choose(self, rng: random.Random) -> None:
         """How many the partner serves at a time, and the rhythm of the bursts."""
-        self.every_s, self.lasting_s, self.between = rng.uniform(10.5, 13.5), rng.uniform(1.9, 2.3), rng.uniform(0.26, 0.34)
+        self.every_s, self.lasting_s, self.between = rng.uniform(14, 16.5), rng.uniform(1.4, 1.8), rng.uniform(0.46, 0.54)
         self.few = rng.randint(1, self.most)
         self.settings = {"rate": rng.uniform(12, 15)}
 

@@ -279,6 +279,15 @@ _ALL = (
         "amount float: charge, negative for credits and refunds (FOCUS EffectiveCost, else BilledCost)", "currency symbol: ISO 4217 code",
         "requests int: requests of the period, where the table says", "lines int: lines that this row sums",
     ),
+    _table(
+        "settings", "a setting of a product (a configuration has no time)",
+        "nginx and HAProxy configuration, postgresql.conf, pg_settings, my.cnf, SHOW VARIABLES, Java properties, Spring YAML, environment files, gunicorn.conf.py, Kubernetes manifests",
+        "service symbol: whose it is: a label, the workload, or from the file's name; null where nothing tells",
+        "instance symbol: the instance, where known", "component symbol: product: nginx, postgresql, mysql, hikari, gunicorn, kubernetes, environment, …",
+        "scope symbol: where in the file it holds: upstream, location, section, container", "name symbol: name as the product spells it",
+        "role symbol: what it means across products: pool, workers, max connections, …; null for others", "value string: value as written; … for what may be a secret",
+        "number float: value in the unit, where it is a number", "unit symbol: s, B, cores; null for counts", "source symbol: name of the file", "line int: line in the file",
+    ),
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in _ALL}

@@ -17,8 +17,8 @@ from perfaudit.baseline.windows import ERRORS, practical
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Measurement, Window, Windows
 from perfaudit.paths import traced
-from perfaudit.paths.join import join
-from perfaudit.paths.tracing import AFFECTED, Tracing
+from perfaudit.paths.join import Gap, join
+from perfaudit.paths.tracing import AFFECTED, REFERENCE, Tracing
 from perfaudit.stats.longer import longer
 
 #: A reference of fewer requests of a route says nothing about its mean.
@@ -43,6 +43,7 @@ class TimeAccount:
     """Where the outermost tier's request-seconds of the affected window went, and what was added to the reference.
 
     ``requests`` holds exact distributions per route and window, ``cube`` their histograms over time, ``tracing`` the traces.
+    ``gaps``: seconds between the edge's upstream time and the root spans, in the affected window and in the reference.
     """
 
     windows: Windows
@@ -52,6 +53,7 @@ class TimeAccount:
     components: tuple[Component, ...] = ()
     cube: Cube | None = None
     tracing: Tracing | None = None
+    gaps: tuple[Gap, Gap] = (Gap(), Gap())
     _added: dict[int, float] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -128,17 +130,19 @@ def build(evidence: Evidence, tiers: Tiers, windows: Windows, requests: Requests
         parts.append(Component("edge", float(edge or 0), "access log: request time minus upstream time"))
         parts.append(Component("connection set-up", float(connect or 0), "access log: upstream connect time"))
     database = _database(evidence, windows.affected)
+    gaps = (Gap(), Gap())
     if tracing is not None and tracing.count(AFFECTED):
-        parts += _traced(evidence, tiers, tracing, database, bool(known))
+        found = join(evidence, tiers, tracing)
+        gaps = found.get(AFFECTED, Gap()), found.get(REFERENCE, Gap())
+        parts += _traced(tracing, gaps[0], database, bool(known))
     else:
         parts += _inner(evidence, tiers, windows) + database
-    return TimeAccount(windows, requests, tiers, total.seconds, tuple(_exclusive(_merged(parts), total.seconds)), cube, tracing)
+    return TimeAccount(windows, requests, tiers, total.seconds, tuple(_exclusive(_merged(parts), total.seconds)), cube, tracing, gaps)
 
 
-def _traced(evidence: Evidence, tiers: Tiers, tracing: Tracing, database: list[Component], edge: bool) -> list[Component]:
+def _traced(tracing: Tracing, gap: Gap, database: list[Component], edge: bool) -> list[Component]:
     """What traces split behind the edge; the database's part is split further where sessions or its log tell who waited."""
-    gap = join(evidence, tiers, tracing).get(AFFECTED)
-    parts = [Component("queue for a worker" if edge else "edge and queue for a worker", gap.seconds, gap.method, gap.error)] if gap and gap.seconds else []
+    parts = [Component("queue for a worker" if edge else "edge and queue for a worker", gap.seconds, gap.method, gap.error)] if gap.seconds else []
     query = "SELECT component, sum(epoch_us(end_time) - epoch_us(start_time)) / 1e6 AS trace_seconds FROM critical_path"
     query += f" WHERE NOT fragment AND {within(tracing.windows.affected, 'root_time')} GROUP BY 1 ORDER BY 2 DESC"
     waited = next((p for p in database if p.name == "database lock wait"), None)

@@ -83,8 +83,8 @@ class OnShop(Stampede):
     def choose(self, rng: random.Random) -> None:
         """How dear the list is, how long it is kept, how often it is wanted."""
         self.parameters = {"lines": rng.randrange(290_000, 330_000), "ttl_s": rng.randint(4, 5)}
-        self.share = rng.randint(125, 150)
-        self.settings = {"monitor": True, "rate": rng.uniform(54, 60), "pool": rng.randint(7, 9), "counts": {"lines": rng.randrange(370_000, 400_000)}}
+        self.share = rng.randint(170, 200)
+        self.settings = {"monitor": True, "rate": rng.uniform(45, 50), "pool": rng.randint(7, 9), "counts": {"lines": rng.randrange(370_000, 400_000)}}
 
     def ready(self, stack: Stack) -> None:
         """The list exists, and a good part of all requests is for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from perfaudit.report import charts, text
+from perfaudit.report import charts
 
 #: First words of a component → CSS class of its colour.
 _CSS = (("self", "k0"), ("downstream", "k3"), ("database", "k1"), ("cache", "k6"), ("pool wait", "k5"), ("application lock", "k4"), ("connection set-up", "k2"), ("retries", "k7"))
@@ -23,7 +23,3 @@ def legend(used: Iterable[str], x: float, y: float) -> Iterator[str]:
         yield f'<rect class="{name}" x="{charts.number(x)}" y="{charts.number(y - 9)}" width="11" height="11"/>' + charts.label(x + 16, y, _NAMES[name], "tick")
         x += 34 + 6.4 * len(_NAMES[name])
 
-
-def share(value: float) -> str:
-    """A share for a picture: under half a thousandth it is none."""
-    return text.percent(value) if value >= 0.0005 else "0 %"

@@ -11,11 +11,12 @@ from html import escape
 from typing import Any
 
 from perfaudit.report import charts, text
-from perfaudit.report.pages import _components
 
 #: Nodes that are drawn at most, those with the most time; the table below holds all.
 MOST = 24
 _WIDE, _HIGH, _GAP, _TOP = 178.0, 48.0, 26.0, 12.0
+#: From column to column at most and at least (a label must find room between two), and columns: what lies deeper stands in the last.
+_FAR, _NEAR, _COLUMNS = 390.0, 306.0, 6
 _STRIPES = {"service": "k0", "database": "k1", "cache": "k6", "queue": "k7", "external": "k3"}
 #: Stroke of an edge that carries nothing, and what a share of 1 adds.
 _THIN, _THICK = 1.2, 9.0
@@ -35,11 +36,12 @@ def draw(graph: Mapping[str, Any], *, title: str, desc: str) -> str:
     layers = _layers(nodes, edges)
     places = _places(nodes, layers, weight)
     hot = _heaviest(nodes, edges)
+    width = max(charts.WIDTH, max(x for x, _ in places.values()) + _WIDE + 2)
     height = max(y for _, y in places.values()) + _HIGH + _TOP
     body = [_edge(edge, places, id(edge) in hot) for edge in sorted(edges, key=_share)]
     body += [_node(node, places[node["name"]]) for node in nodes]
     body += _labels(edges, places, hot)
-    return charts.figure(body, width=charts.WIDTH, height=height, title=title, desc=desc)
+    return charts.figure(body, width=width, height=height, title=title, desc=desc)
 
 
 def _share(edge: Mapping[str, Any]) -> float:
@@ -47,14 +49,16 @@ def _share(edge: Mapping[str, Any]) -> float:
 
 
 def _layers(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Column of each node: its distance from the nearest root; what no root reaches stands first."""
-    layers = {node["name"]: 0 for node in nodes if node["root"]}
-    front = list(layers)
+    """Column of each node: its distance from the nearest root that nobody calls (else from all roots); what none reaches stands first."""
+    roots = [node["name"] for node in nodes if node["root"]]
+    called = {e["callee"] for e in edges}
+    front = [name for name in roots if name not in called] or roots
+    layers = dict.fromkeys(front, 0)
     while front:
         found = sorted({e["callee"] for e in edges if e["caller"] in front and e["callee"] not in layers})
-        layers |= {name: layers[front[0]] + 1 for name in found}
+        layers |= dict.fromkeys(found, layers[front[0]] + 1)
         front = found
-    return {node["name"]: layers.get(node["name"], 0) for node in nodes}
+    return {node["name"]: min(layers.get(node["name"], 0), _COLUMNS - 1) for node in nodes}
 
 
 def _places(nodes: Sequence[Mapping[str, Any]], layers: Mapping[str, int], weight: Mapping[str, float]) -> dict[str, tuple[float, float]]:
@@ -63,8 +67,8 @@ def _places(nodes: Sequence[Mapping[str, Any]], layers: Mapping[str, int], weigh
     for node in sorted(nodes, key=lambda n: (-weight[n["name"]], n["name"])):
         columns.setdefault(layers[node["name"]], []).append(node["name"])
     most, last = max(map(len, columns.values())), max(columns)
-    step = min(390.0, (charts.WIDTH - _WIDE - 4) / max(last, 1))
-    left = (charts.WIDTH - _WIDE - step * last) / 2
+    step = max(_NEAR, min(_FAR, (charts.WIDTH - _WIDE - 4) / max(last, 1)))
+    left = max(2.0, (charts.WIDTH - _WIDE - step * last) / 2)
     out = {}
     for column, names in columns.items():
         down = (most - len(names)) * (_HIGH + _GAP) / 2
@@ -88,44 +92,45 @@ def _heaviest(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, A
 
 def _node(node: Mapping[str, Any], place: tuple[float, float]) -> str:
     x, y = place
-    said = f"owns {_components.share(node['own'])}" + ("" if node["kind"] == "service" else f" · {node['kind']}")
+    said = f"owns {text.percent(node['own'])}" + ("" if node["kind"] == "service" else f" · {node['kind']}")
     box = f'<rect class="node" x="{charts.number(x)}" y="{charts.number(y)}" width="{_WIDE:g}" height="{_HIGH:g}" rx="5"><title>{escape(text.plain(node["name"]))}: {escape(said)}</title></rect>'
     stripe = f'<rect class="{_STRIPES[node["kind"]]}" x="{charts.number(x)}" y="{charts.number(y)}" width="6" height="{_HIGH:g}" rx="2"/>'
     return box + stripe + charts.label(x + 16, y + 20, text.cut(node["name"], 24), "node-name") + charts.label(x + 16, y + 37, said, "tick")
 
 
-def _ends(edge: Mapping[str, Any], places: Mapping[str, tuple[float, float]]) -> tuple[float, float, float, float, bool]:
-    """From where to where an edge goes, and whether it goes to a column further right."""
+def _ends(edge: Mapping[str, Any], places: Mapping[str, tuple[float, float]]) -> tuple[float, float, float, float, int]:
+    """From where to where an edge goes, and which way its head points: 1 to a column further right, −1 back or within a column."""
     (ax, ay), (bx, by) = places[edge["caller"]], places[edge["callee"]]
     if bx > ax:
-        return ax + _WIDE, ay + _HIGH / 2, bx - 8, by + _HIGH / 2, True
-    return ax + _WIDE / 2, ay + _HIGH, bx + _WIDE / 2, by + _HIGH + 8, False
+        return ax + _WIDE, ay + _HIGH / 2, bx - 8, by + _HIGH / 2, 1
+    return ax + (_WIDE if bx == ax else 0.0), ay + _HIGH / 2 + 8, bx + _WIDE + 8, by + _HIGH / 2 + 8, -1
 
 
 def _edge(edge: Mapping[str, Any], places: Mapping[str, tuple[float, float]], hot: bool) -> str:
-    x, y, to_x, to_y, forward = _ends(edge, places)
-    reach = max(40.0, (to_x - x) / 2)
-    curve = (x + reach, y, to_x - reach, to_y) if forward else (x, y + 40, to_x, to_y + 40)
+    x, y, to_x, to_y, way = _ends(edge, places)
+    reach = max(40.0, abs(to_x - x) / 2)
+    out = reach if places[edge["callee"]][0] >= places[edge["caller"]][0] else -reach
     n = charts.number
-    path = f"M{n(x)} {n(y)}C{n(curve[0])} {n(curve[1])} {n(curve[2])} {n(curve[3])} {n(to_x)} {n(to_y)}"
-    head = f"M{n(to_x)} {n(to_y - 5)}l8 5l-8 5z" if forward else f"M{n(to_x - 5)} {n(to_y)}l5 -8l5 8z"
+    path = f"M{n(x)} {n(y)}C{n(x + out)} {n(y)} {n(to_x - way * reach)} {n(to_y)} {n(to_x)} {n(to_y)}"
+    head = f"M{n(to_x)} {n(to_y - 5)}l{8 * way} 5l{-8 * way} 5z"
     css = "edge hot" if hot else "edge"
     now = edge.get("affected") or edge["reference"]
-    said = f"{edge['caller']} → {edge['callee']}: {_components.share(_share(edge))} of the time, {text.trimmed(now['per_request'])} calls per request, p50 {text.duration(now['p50'])}, p95 {text.duration(now['p95'])}, {text.percent(now['failed'])} failed, {text.percent(now['again'])} repeated"
+    said = f"{edge['caller']} → {edge['callee']}: {text.percent(_share(edge))} of the time, {text.trimmed(now['per_request'])} calls per request, p50 {text.duration(now['p50'])}, p95 {text.duration(now['p95'])}, {text.percent(now['failed'])} failed, {text.percent(now['again'])} repeated"
     return f'<path class="{css}" stroke-width="{n(_THIN + _THICK * min(1.0, _share(edge)))}" d="{path}"><title>{escape(text.plain(said))}</title></path><path class="{css} head" d="{head}"/>'
 
 
 def _labels(edges: Sequence[Mapping[str, Any]], places: Mapping[str, tuple[float, float]], hot: set[int]) -> Iterator[str]:
-    """Share and calls per request at the middle of each edge, moved down until none covers another."""
+    """Share and calls per request before the arrow's head, moved away until none covers another."""
     taken: list[tuple[float, float]] = []
     for edge in sorted(edges, key=lambda e: (-_share(e), e["caller"], e["callee"])):
-        x, y, to_x, to_y, forward = _ends(edge, places)
-        middle, height = (x + to_x) / 2, ((y + to_y) / 2 if forward else max(y, to_y) + 34) - 7
-        while any(abs(middle - a) < 130 and abs(height - b) < 15 for a, b in taken):
-            height += 15
-        taken.append((middle, height))
+        _, y, to_x, to_y, way = _ends(edge, places)
+        down = 1 if way > 0 and y < to_y else -1  # the side of the head on which the edge does not come in
+        x, y = (to_x - 8, to_y - 9 if down < 0 else to_y + 17) if way > 0 else (to_x + 170, to_y + 17)
+        while any(abs(x - a) < 140 and abs(y - b) < 14 for a, b in taken):
+            y += 15 * down
+        taken.append((x, y))
         now = edge.get("affected")
-        said = f"{_components.share(_share(edge))} · {text.trimmed(now['per_request'], 2)}/request" if now else "no calls any more"
+        said = f"{text.percent(_share(edge))} · {text.trimmed(now['per_request'], 2)}/request" if now else "no calls any more"
         if now and now["again"] >= _AGAIN:
             said += f" ↻ {text.percent(now['again'])}"
-        yield charts.label(middle, height, said, "edge-name hot" if id(edge) in hot else "edge-name", "middle")
+        yield charts.label(x, y, said, "edge-name hot" if id(edge) in hot else "edge-name", "end")

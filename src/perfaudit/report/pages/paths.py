@@ -30,10 +30,10 @@ def page(result: Mapping[str, Any]) -> Page | None:
 
 def _answer(result: Mapping[str, Any], part: Mapping[str, Any]) -> str:
     rows = [row for row in view.account(result) if row["component"] != "unexplained"][:2]
-    said = text.joined([f"{text.percent(text.value_of(row['share']) or 0.0)} to {row['component']}" for row in rows])
+    said = text.joined([f"{text.percent(text.value_of(row['share']) or 0.0)} {'went to ' if i == 0 else 'to '}{row['component']}" for i, row in enumerate(rows)])
     if "traces" not in part:
-        return f"No traces were read: of the request-seconds {said} can be told." if said else "No traces were read: nothing splits the time behind the access log."
-    said = f"Of the request-seconds, {said} go." if said else "The traces hold no time."
+        return f"No traces were read: of the request-seconds, {said}; the rest is not split." if said else "No traces were read: nothing splits the time behind the access log."
+    said = f"Of the request-seconds, {said}." if said else "The traces hold no time."
     first = next(iter(part["flows"]), None)
     if not first or first.get("reference") is None or first["added"] <= 0:
         return said
@@ -78,7 +78,7 @@ def _charts(result: Mapping[str, Any], part: Mapping[str, Any]) -> Iterator[Char
             yield Chart("Who calls whom", svg, said + (f"; {graph['left_out']} smaller edges are left out" if graph["left_out"] else ""))
     for example in part.get("examples", []):
         title = f"{example['flow']}, {'a usual' if example['what'] == 'median' else 'a slow'} trace ({example['what']}): {text.duration(example['duration'] / 1e3)}"
-        said = f"trace {example['trace_id']}; solid is what the user waited for"
+        said = f"trace {example['trace_id']}; solid: the user waited for it, grey: for what it called"
         said += f"; {text.plural(example['left_out'], 'span')} not shown" if example["left_out"] else ""
         if svg := _waterfall.draw(example, title=title, desc=said):
             yield Chart(title, svg, said)

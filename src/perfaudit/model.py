@@ -223,6 +223,11 @@ class Outcome:
         return Outcome(Status.PROBLEM, findings[0].title, findings)
 
     @staticmethod
+    def of(*findings: Finding) -> Outcome:
+        """The problem is here, or what is here is a symptom: as the first finding says."""
+        return Outcome(Status.SYMPTOM if findings[0].type == "symptom" else Status.PROBLEM, findings[0].title, findings)
+
+    @staticmethod
     def clear(reason: str, *, findings: tuple[Finding, ...] = ()) -> Outcome:
         """The problem was looked for with enough evidence and is not here."""
         return Outcome(Status.CLEAR, reason, findings)

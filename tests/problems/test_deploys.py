@@ -1,6 +1,8 @@
 """Deploy regression: a change that a deploy brought, and deploys that brought nothing."""
 
-from perfaudit.testing import assert_clear, assert_problem, audit
+from perfaudit.testing import assert_clear, assert_problem, audit, examine
+from tests.paths.test_tracing import HALF, shop
+from tests.paths.test_tracing import START as FIRST
 from tests.traffic import START, requests
 
 
@@ -52,3 +54,26 @@ def test_between_a_baseline_and_the_recording():
     slow = requests(60, seed=1, slower={"/orders": 200}, start=START + 200_000_000)
     finding = assert_problem("deploy-regression", requests=slow, events=deploy(150), baseline={"requests": requests(60)})
     assert next(t for t in finding.tests if "inside the recording" in t.test).passed is None
+
+
+def test_time_that_was_added_in_another_service_is_not_the_deploys_own_mechanism():
+    given = shop(slow_tax=6.0, sampled=1)
+    deploy = {"time": [FIRST + HALF * 1_000_000], "kind": "deploy", "service": "api", "version": "7"}
+    outcome = examine("deploy-regression", since=FIRST + HALF * 1_000_000, events=deploy, **given)
+    assert outcome.status == "symptom"
+    assert "downstream: tax" in outcome.reason
+    test = next(t for t in outcome.findings[0].rejected if t.problem == "cascading-delay")
+    assert test.passed is False
+
+
+def test_time_that_was_added_in_the_service_itself_rules_its_dependencies_out():
+    given = shop(sampled=1)
+    for row in given["requests"]:
+        if row["time"] >= FIRST + HALF * 1_000_000:
+            row["duration_us"], row["upstream_us"] = row["duration_us"] + 40_000, row["upstream_us"] + 40_000
+    for span in given["spans"]:
+        if span["time"] >= FIRST + HALF * 1_000_000 and span["span_id"] == "a":
+            span["duration_us"] += 40_000
+    deploy = {"time": [FIRST + HALF * 1_000_000], "kind": "deploy", "service": "api", "version": "7"}
+    finding = assert_problem("deploy-regression", since=FIRST + HALF * 1_000_000, events=deploy, **given)
+    assert next(t for t in finding.rejected if "own" in t.test).passed

@@ -60,3 +60,10 @@ def split(tracing: Tracing, zone: int = AFFECTED) -> dict[str, Sum]:
         if owned.seconds > 0:
             out[name] = owned
     return out
+
+
+def gained(tracing: Tracing) -> dict[str, Sum]:
+    """Request-seconds of each label that the reference did not have, the most first; those that fell are negative."""
+    found = labels(tracing)
+    out = {name: tracing.added(tracing.on_path, found.codes == code) for code, name in enumerate(found.names)}
+    return dict(sorted(out.items(), key=lambda item: (-item[1].seconds, item[0])))

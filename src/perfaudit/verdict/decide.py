@@ -89,7 +89,7 @@ def _with_parents(findings: list[Finding], account: TimeAccount) -> list[Finding
     mechanisms = [f for f in findings if f.problem not in CIRCUMSTANCE and f.type == "problem"]
     main = max(mechanisms, key=lambda f: (_explained(f, account) or 0.0, _weight(f, account)), default=None)
     explains = main is not None and ((_explained(main, account) or 0.0) >= EXPLAINS or (account.added_seconds <= 0 and _owns(main)))
-    circumstances = sorted((f for f in findings if f.problem in CIRCUMSTANCE), key=lambda f: CIRCUMSTANCE.index(f.problem))
+    circumstances = sorted((f for f in findings if f.problem in CIRCUMSTANCE and f.type == "problem"), key=lambda f: CIRCUMSTANCE.index(f.problem))
     leader = main if explains else (circumstances[-1] if circumstances else None)
     present = {f.problem for f in findings if f.type == "problem"}
     out = []

@@ -31,10 +31,12 @@ from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted, Windows, iso
 from perfaudit.paths.account import TimeAccount
+from perfaudit.paths.traced import gained
+from perfaudit.problems._traced import compared
 from perfaudit.stats.percentile import wilson
 
 NEEDS = ("requests", "events")
-HELPS = ()
+HELPS = ("spans",)
 RIVALS = ("traffic-surge", "traffic-mix", "cascading-delay")
 WANTED = (Wanted("the times of deploys (events)", "git log --since='2 days ago' --date=iso-strict --name-only > deploys.txt   # or JSON lines: {\"time\": \"…\", \"kind\": \"deploy\", \"service\": \"…\", \"version\": \"…\"}", "would tell whether the change came with a deploy"),)
 
@@ -44,6 +46,8 @@ CHANCE, MOSTLY_CHANCE = 0.2, 0.5
 RATE = 1.25
 #: Largest change of a route's share of the traffic that still counts as the same mix.
 MIX = 0.10
+#: The mechanism lies elsewhere when less than this part of the added time is the service's own: more of it then belongs to another owner.
+OWN = 0.5
 
 FIXES = (
     Fix("Roll the deploy back (or turn its flag off) on one instance, compare it with the others, then on all", "latency and errors return to the reference's", "low", "low", "an operation that every team has practised; check that migrations of the deploy allow it", True, "deploy the new version again", "the route's p95 and error ratio lie inside the reference's intervals"),
@@ -90,6 +94,10 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         Test("largest change of a route's share of the traffic", round(mix, 3), f"< {MIX}", mix < MIX, "traffic-mix"),
         Test("time in dependencies, before and after", None, "traces or the dependency's log would tell", None, "cascading-delay"),
     )
+    own, owner = _own(account)
+    if own is not None and not by_errors:
+        rivals = (*rivals[:2], Test(f"share of the added time that is the services' own, not {owner}'s", round(own, 3), f"≥ {OWN}", own >= OWN, "cascading-delay" if owner.startswith("downstream") else "database"))
+    elsewhere = own is not None and own < OWN and not by_errors
     words = f"{worst.method} {worst.route}"
     p95 = requests.measured(worst.affected, 0.95, "affected", (worst.method, worst.route))
     was = requests.measured(worst.reference, 0.95, "reference", (worst.method, worst.route))
@@ -97,13 +105,14 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     exhibits += [Exhibit(text, m, "requests") for text, m in ((f"p95 of {words} in the affected window", p95), (f"p95 of {words} in the reference", was)) if m]
     scope: dict[str, Any] = {"service": deploy.service or (account.tiers.outermost[0] if account.tiers.outermost else "")}
     scope["route"] = worst.route
-    return Outcome.problem(
+    return Outcome.of(
         Finding(
             "deploy-regression",
-            f"{words} {'fails' if by_errors else 'is slower'} since {deploy.words()}",
+            f"{words} {'fails' if by_errors else 'is slower'} since {deploy.words()}" + (f"; the time was added in: {owner}" if elsewhere else ""),
             scope,
             share,
             0.0 if by_errors else account.added_seconds,
+            type="symptom" if elsewhere else "problem",
             mechanism="errors rose with the change" if by_errors else "the route takes longer since the change, at unchanged load",
             cause=deploy.words(),
             evidence=tuple(exhibits),
@@ -113,6 +122,18 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
             onset=windows.onset,
         )
     )
+
+
+def _own(account: TimeAccount) -> tuple[float | None, str]:
+    """Of the time that traces show as added, the part that is the callers' own work and waits, and who else owns most; None without traces of both windows."""
+    if not compared(account) or account.tracing is None:
+        return None, ""
+    gains = {name: gain for name, gain in gained(account.tracing).items() if gain.low > 0}
+    total = sum(gain.seconds for gain in gains.values())
+    others = {name: gain.seconds for name, gain in gains.items() if name.split(":")[0] in ("downstream", "database", "cache", "retries", "messages")}
+    if total <= 0:
+        return None, ""
+    return 1 - sum(others.values()) / total, max(others, key=lambda name: others[name], default="another")
 
 
 def _by_chance(evidence: Evidence, windows: Windows) -> float:

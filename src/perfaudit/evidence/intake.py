@@ -179,6 +179,8 @@ def _add_one(bundle: Bundle, item: Item, options: ReadOptions, report: Intake, p
             elif found is None:
                 _unknown(sample, source, report)
             else:
+                if declares and "settings" in discover()[found[0]].TABLES:
+                    report.configuration.append({"name": item.name, "formats": declares})
                 _read(bundle, source, *found, sample.options, report)
     except EvidenceError as error:
         report.aside(item.name, error.what)

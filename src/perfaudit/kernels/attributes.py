@@ -18,10 +18,10 @@ from perfaudit.kernels.attribute_keys import ADDRESS, HOST, METHOD, PORT, ROLE, 
 from perfaudit.kernels.hashing import Table, intern, new_table
 from perfaudit.kernels.jit import inlined, kernel
 
-#: Columns of a row. ``X`` and ``X_END`` are positions of text; ids are text or bytes, ``EXTRA`` is what few spans have, as the format gives it.
+#: Columns of a row. ``X`` and ``X_END`` are positions of text; ids are text or bytes, ``EXTRA`` and ``MORE`` are what few spans have, as the format gives it.
 (
-    TRACE, TRACE_END, SPAN, SPAN_END, PARENT, PARENT_END, NAME, NAME_END, STATE, STATE_END, OWNER, KIND, STATUS, START, END, FIRST, LAST, EXTRA, EXTRA_END, ROW_COLUMNS,
-) = range(20)  # fmt: skip
+    TRACE, TRACE_END, SPAN, SPAN_END, PARENT, PARENT_END, NAME, NAME_END, STATE, STATE_END, OWNER, KIND, STATUS, START, END, FIRST, LAST, EXTRA, EXTRA_END, MORE, MORE_END, ROW_COLUMNS,
+) = range(22)  # fmt: skip
 #: Columns of an attribute: where it is, the code of its key, where its text is, its own code in the end.
 PAIR, PAIR_END, KEY, TEXT, TEXT_END, CODE, PAIR_COLUMNS = range(7)
 
@@ -230,4 +230,31 @@ def hexadecimal(data, rows, column, width, out, there):
             out[2 * (i * width + k)] = _DIGITS[byte >> 4]
             out[2 * (i * width + k) + 1] = _DIGITS[byte & 15]
         there[i] = some != 0
+    return True
+
+
+#: 0 for the digit 0, 1 for other digits of lower-case hexadecimal, 2 for everything else.
+_DIGIT = np.full(256, 2, np.uint8)
+_DIGIT[_DIGITS] = 1
+_DIGIT[_ZERO] = 0
+
+
+@kernel
+def textual(data, rows, column, width, out, there):
+    """The same for ids that are written in ``width`` digits of lower-case hexadecimal."""
+    for i in range(len(there)):
+        start, end = rows[i, column], rows[i, column + 1]
+        there[i] = False
+        if end <= start:
+            continue
+        if end - start != width:
+            return False
+        kinds = np.uint8(0)
+        for k in range(width):
+            byte = data[start + k]
+            kinds |= _DIGIT[byte]
+            out[i * width + k] = byte
+        if kinds & 2:
+            return False
+        there[i] = kinds != 0
     return True

@@ -11,7 +11,7 @@ import test_jaeger
 import test_otlp_json
 import test_zipkin
 
-from perfaudit.evidence.readers import _spans_document, _spans_json, jaeger, otlp_json, zipkin
+from perfaudit.evidence.readers import _spans_json, _spans_scan, jaeger, otlp_json, zipkin
 
 
 def documents() -> list[tuple[Any, str]]:
@@ -29,6 +29,7 @@ def documents() -> list[tuple[Any, str]]:
 @pytest.mark.parametrize("which", range(6))
 def test_pieces_of_any_size_give_the_same_rows(read, monkeypatch, size: int, which: int) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(_spans_json, "_PIECE", size)
+    monkeypatch.setattr(_spans_scan, "_PIECE", size)
     reader, text = documents()[which]
     sink = read(reader, text.encode())
     assert len(sink.rows["spans"]) == 13
@@ -40,8 +41,8 @@ def test_pieces_of_any_size_give_the_same_rows(read, monkeypatch, size: int, whi
 
 def test_a_long_line_is_a_document(read, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(_spans_json, "LINE", 400 << 10)
-    monkeypatch.setattr(_spans_json, "_PIECE", 100 << 10)
-    monkeypatch.setattr(_spans_document, "LINE", 400 << 10)
+    monkeypatch.setattr(_spans_scan, "_PIECE", 100 << 10)
+    monkeypatch.setattr(_spans_scan, "LINE", 400 << 10)
     trace = test_jaeger.trace(*(test_jaeger.span(i, processID="p2" if i % 2 else "p1") for i in range(1, 2000)))
     trace["spans"][7]["logs"] = "x" * (1 << 20)
     sink = read(jaeger, json.dumps(test_jaeger.answer(trace)).encode() + b"\n")

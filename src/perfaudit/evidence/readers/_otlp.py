@@ -12,23 +12,22 @@ from typing import Any
 
 import msgspec
 
-from perfaudit.evidence.readers._spans_attributes import VOLATILE as _VOLATILE_KEYS
 from perfaudit.evidence.readers._spans_attributes import Pairs, exception, whole
-from perfaudit.evidence.readers._spans_batch import Owner, identifier
+from perfaudit.evidence.readers._spans_batch import identifier
 from perfaudit.evidence.readers._spans_json import BROKEN, scalar
-from perfaudit.evidence.readers._spans_rows import EXCEPTIONS, LINKS, SpanTable
+from perfaudit.evidence.readers._spans_rows import EXCEPTIONS, LINKS
 
 Raw = msgspec.Raw
 NONE = Raw(b"[]")
 
 
-class Status(msgspec.Struct, gc=False):
+class Status(msgspec.Struct, gc=False, omit_defaults=True):
     """``Status``: code 0 unset, 1 ok, 2 error, or the name."""
 
     code: Any = None
 
 
-class Span(msgspec.Struct, gc=False):
+class Span(msgspec.Struct, gc=False, omit_defaults=True):
     """``Span``; what is looked at in few spans stays raw."""
 
     traceId: str | None = None
@@ -45,27 +44,8 @@ class Span(msgspec.Struct, gc=False):
     links: Raw = NONE
 
 
-class Scope(msgspec.Struct, gc=False):
-    """``ScopeSpans``."""
-
-    spans: list[Span] | None = None
-
-
-class ResourceSpans(msgspec.Struct, gc=False):
-    """``ResourceSpans``; the second list is what OTLP before 0.19 called the first."""
-
-    resource: Raw = NONE
-    scopeSpans: list[Scope] | None = None
-    instrumentationLibrarySpans: list[Scope] | None = None
-
-
-class Request(msgspec.Struct, gc=False):
-    """``ExportTraceServiceRequest``; requests of metrics and logs are known by their own lists. Grafana Tempo says ``batches``."""
-
-    resourceSpans: list[ResourceSpans] | None = None
-    batches: list[ResourceSpans] | None = None
-    resourceMetrics: Raw = NONE
-    resourceLogs: Raw = NONE
+#: Decodes a span; numbers may be strings.
+span = msgspec.json.Decoder(Span, strict=False).decode
 
 
 class _Value(msgspec.Struct, gc=False):
@@ -86,13 +66,8 @@ class _Loose(msgspec.Struct, gc=False):
     value: dict[str, Any] | None = None
 
 
-#: Attributes that :meth:`SpanTable.codes` may pass over, as compact JSON has them; text that is written otherwise is read in full.
-VOLATILE = re.compile(rb',?\{"key":"' + _VOLATILE_KEYS + rb'","value":\{"(?:stringValue|intValue)":(?:"[^"\\]*"|\d+)\}\}')
 _attributes = msgspec.json.Decoder(list[_KeyValue], strict=False).decode
 _loose = msgspec.json.Decoder(list[_Loose]).decode
-_KIND = {0: -1, 1: 0, 2: 1, 3: 2, 4: 3, 5: 4}
-_KIND_NAMES = {"UNSPECIFIED": 0, "INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
-_STATUS_NAMES = {"UNSET": 0, "OK": 1, "ERROR": 2}
 #: Threshold and p-value of consistent probability sampling (OpenTelemetry specification, "TraceState: Probability Sampling").
 _THRESHOLD = re.compile(r"(?:^|,)\s*ot=(?:[^,;]*;)*?(?:th:([0-9a-f]{1,14})|p:(\d{1,2}))(?:[;,]|$)")
 
@@ -130,32 +105,13 @@ def _any_value(value: dict[str, Any] | None) -> Any:
     return None
 
 
-def owner(table: SpanTable, raw: bytes) -> Owner:
-    """The owner of a ``Resource`` as JSON."""
-
-    def make() -> tuple[str | None, Pairs]:
-        try:
-            pairs = list(attributes(bytes(msgspec.json.decode(raw, type=dict[str, Raw]).get("attributes", NONE))))
-        except BROKEN:
-            pairs = []
-        return next((str(v) for k, v in pairs if k == "service.name" and v), None), pairs
-
-    return table.owner(raw, make)
-
-
-def kind(value: Any) -> int:
-    """The code of a ``SpanKind``, number or name; -1 for unspecified and unknown."""
-    if isinstance(value, str):
-        value = _KIND_NAMES.get(value.upper().removeprefix("SPAN_KIND_"), whole(value))
-    return _KIND.get(value, -1) if isinstance(value, int) else -1
-
-
-def status(value: Status | None) -> int:
-    """The code of a ``Status``; 0 for unset and unknown."""
-    code = value.code if value is not None else None
-    if isinstance(code, str):
-        code = _STATUS_NAMES.get(code.upper().removeprefix("STATUS_CODE_"), whole(code))
-    return code if isinstance(code, int) and code in (1, 2) else 0
+def resource(raw: bytes) -> tuple[str | None, Pairs]:
+    """Service and attributes of a ``Resource``."""
+    try:
+        pairs = list(attributes(bytes(msgspec.json.decode(raw, type=dict[str, Raw]).get("attributes", NONE))))
+    except BROKEN:
+        pairs = []
+    return next((str(v) for k, v in pairs if k == "service.name" and v), None), pairs
 
 
 def weight(trace_state: str) -> float | None:

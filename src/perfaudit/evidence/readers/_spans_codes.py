@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from perfaudit.evidence.readers._access_columns import Symbols
 from perfaudit.evidence.readers._otlp import weight
 from perfaudit.evidence.readers._spans_attributes import NUMBERS, Reading, operation
-from perfaudit.evidence.readers._spans_batch import Batch, Owner
+from perfaudit.evidence.readers._spans_batch import Batch, Owner, identifier
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ class Codes:
         self.kernel.forget(self.codes)
         self._pairs = self._waited = self._sets = 0
 
-    def batches(self, text: bytes, data: Array, rows: Array, attributes: Array, owners: list[Owner], widths: tuple[int, int] | None) -> Iterator[tuple[Batch, Array]]:
+    def batches(self, text: bytes | bytearray, data: Array, rows: Array, attributes: Array, owners: list[Owner], widths: tuple[int, int] | None) -> Iterator[tuple[Batch, Array]]:
         """Rows that a scanner wrote as batches with the part of the rows that each holds; as many as the tables need. Positions are in
         ``text``, of which ``data`` is a view; ids are bytes of these ``widths`` (traces, spans) or hexadecimal text."""
         np, kernel, codes = self.np, self.kernel, self.codes
@@ -75,19 +75,23 @@ class Codes:
                 self._named = 0
             first = last
 
-    def _ids(self, text: bytes, data: Array, rows: Array, column: int, width: int | None) -> Any:
+    def _ids(self, text: bytes | bytearray, data: Array, rows: Array, column: int, width: int | None) -> Any:
         """A column of ids."""
         import pyarrow as pa
 
         np, n = self.np, len(rows)
-        if width:
-            digits, there = np.empty(2 * width * n, np.uint8), np.empty(n, bool)
-            if self.kernel.hexadecimal(data, rows, column, width, digits, there):
-                offsets = np.arange(0, (n + 1) * width * 2, width * 2, dtype=np.int32)
+        where = rows[:, column : column + 2]
+        digits = 2 * width if width else int((where[:, 1] - where[:, 0]).max())
+        if digits in (16, 32):
+            out, there = np.empty(digits * n, np.uint8), np.empty(n, bool)
+            if self.kernel.hexadecimal(data, rows, column, width, out, there) if width else self.kernel.textual(data, rows, column, digits, out, there):
+                offsets = np.arange(0, (n + 1) * digits, digits, dtype=np.int32)
                 bitmap = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little").tobytes())
-                return pa.Array.from_buffers(pa.string(), n, [bitmap, pa.py_buffer(offsets), pa.py_buffer(digits)])
-        ids = [text[a : min(b, a + 32)].hex() for a, b in rows[:, column : column + 2].tolist()]
-        return pa.array([id if id.strip("0") else None for id in ids], pa.string())
+                return pa.Array.from_buffers(pa.string(), n, [bitmap, pa.py_buffer(offsets), pa.py_buffer(out)])
+        raws = [text[a:b] for a, b in where.tolist()]
+        if width:
+            return pa.array([id if id.strip("0") else None for id in (raw[:32].hex() for raw in raws)], pa.string())
+        return pa.array([identifier(self.text(bytes(raw))) if raw else None for raw in raws], pa.string())
 
     def _keys_of(self) -> None:
         """Look at new keys."""
@@ -96,13 +100,13 @@ class Codes:
             self.codes.classes[code] = self.reading.kind(known[code].decode("utf-8", "replace"))
         self._keys = len(known)
 
-    def _meanings(self, text: bytes, attributes: Array) -> None:
+    def _meanings(self, text: bytes | bytearray, attributes: Array) -> None:
         codes = self.codes
         pairs, waited = int(codes.pairs.counts[0]), int(codes.waiting[0])
         limit = len(codes.pairs.hashes)
         for code in (*range(self._pairs, pairs), *range(limit + self._waited, limit + waited)):
             start, end = attributes[codes.born[code], :2].tolist()
-            codes.meanings[code], codes.numbers[code], codes.places[code] = self.reading.meaning(*self.pair(text[start:end]))
+            codes.meanings[code], codes.numbers[code], codes.places[code] = self.reading.meaning(*self.pair(bytes(text[start:end])))
         self._pairs, self._waited = pairs, waited
 
     def _words(self) -> None:

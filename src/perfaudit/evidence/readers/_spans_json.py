@@ -72,9 +72,9 @@ def by_lines(sample: Sample) -> bool:
     return good >= bad and not (good == 0 and len(sample.lines) > 1)
 
 
-def read_json(source: Source, sink: Sink, form: Format) -> None:
-    """Traces by lines where the lines are values, otherwise as one document."""
-    pieces = source.pieces(_PIECE)
+def pieces_of(source: Source, size: int) -> tuple[bool, Iterator[bytes]]:
+    """Whether the lines are values, and the text in pieces of ``size`` bytes."""
+    pieces = source.pieces(size)
     head = source.head
     lines = by_lines(Sample(source.name, head))
     if lines and len(head) >= HEAD and b"\n" not in head:  # one line so far: a long one, or all there is
@@ -85,6 +85,12 @@ def read_json(source: Source, sink: Sink, form: Format) -> None:
                 break
         lines = sum(map(len, first)) <= LINE or b"\n" in b"".join(first)[:LINE]
         pieces = chain(first, pieces)
+    return lines, pieces
+
+
+def read_json(source: Source, sink: Sink, form: Format) -> None:
+    """Traces by lines where the lines are values, otherwise as one document."""
+    lines, pieces = pieces_of(source, _PIECE)
     with unwatched():
         if lines:
             _read_lines(pieces, sink, form)

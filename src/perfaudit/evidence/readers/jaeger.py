@@ -6,32 +6,31 @@ named in ``processes`` behind the spans. A follows-from reference is kept as a l
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from perfaudit.evidence.readers import Recognised
-from perfaudit.evidence.readers._spans_attributes import VOLATILE, Pairs, exception
-from perfaudit.evidence.readers._spans_batch import Owner, identifier
-from perfaudit.evidence.readers._spans_json import BROKEN, read_json, scalar
-from perfaudit.evidence.readers._spans_rows import BATCH, EXCEPTIONS, LINKS, PIECE, SpanTable
+from perfaudit.evidence.readers._spans_attributes import Pairs, exception
+from perfaudit.evidence.readers._spans_batch import Batch, identifier
+from perfaudit.evidence.readers._spans_json import BROKEN, scalar
+from perfaudit.evidence.readers._spans_rows import EXCEPTIONS, LINKS
+from perfaudit.evidence.readers._spans_scan import read_scanned
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from perfaudit.evidence.readers import ReadOptions, Sample, Sink
     from perfaudit.evidence.source import Source
+
+    Array = np.ndarray[Any, Any]
 
 NAME = "Jaeger traces"
 VERSION = 1
 TABLES = ("spans",)
 HINT = "curl -s 'http://localhost:16686/api/traces?service=NAME&limit=1500' > traces.json"
 
-_Raw = msgspec.Raw
-_LIST, _OBJECT = _Raw(b"[]"), _Raw(b"{}")
-
-
-#: See :meth:`SpanTable.codes`.
-_VOLATILE = re.compile(rb',?\{"key":"' + VOLATILE + rb'","type":"[a-z0-9]+","value":(?:"[^"\\]*"|\d+)\}')
+_LIST = msgspec.Raw(b"[]")
 
 
 class _Reference(msgspec.Struct, gc=False):
@@ -40,7 +39,7 @@ class _Reference(msgspec.Struct, gc=False):
     spanID: str | None = None
 
 
-class _Span(msgspec.Struct, gc=False):
+class _Span(msgspec.Struct, gc=False, omit_defaults=True):
     traceID: str | None = None
     spanID: str | None = None
     parentSpanID: str | None = None
@@ -48,22 +47,13 @@ class _Span(msgspec.Struct, gc=False):
     references: list[_Reference] | None = None
     startTime: int | None = None
     duration: int | None = None
-    tags: _Raw = _LIST
-    logs: _Raw = _LIST
+    tags: msgspec.Raw = _LIST
+    logs: msgspec.Raw = _LIST
     processID: str | None = None
-    process: _Raw = _OBJECT
+    process: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class _Trace(msgspec.Struct, gc=False):
-    spans: list[_Span] | None = None
-    processes: dict[str, _Raw] | None = None
-
-
-class _Answer(msgspec.Struct, gc=False):
-    data: list[_Trace] | None = None
-    spans: list[_Span] | None = None
-    processes: dict[str, _Raw] | None = None
-    spanID: str | None = None
+_span = msgspec.json.Decoder(_Span, strict=False).decode
 
 
 def sniff(sample: Sample) -> Recognised | None:
@@ -76,153 +66,67 @@ def sniff(sample: Sample) -> Recognised | None:
 
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """One row per span."""
-    read_json(source, sink, _Reader(sink, options))
+    read_scanned(source, sink, options, Shape())
 
 
-class _Reader:
-    lists_of_spans = False
+class Shape:
+    """Jaeger's JSON; see :class:`perfaudit.evidence.readers._spans_scan.Shape`."""
 
-    def __init__(self, sink: Sink, options: ReadOptions) -> None:
-        self.table = SpanTable(sink, options)
-        self.spans: list[_Span] = []
-        self.owners: list[Owner] = []
-        self._nobody = self.table.owner(None, lambda: (None, ()))
-        self._awaited: dict[str | None, Owner] = {}
-        self._answer = msgspec.json.Decoder(_Answer, strict=False).decode
-        self._traces = msgspec.json.Decoder(list[_Trace], strict=False).decode
-        self._many = msgspec.json.Decoder(list[_Span], strict=False).decode
-        self._one = msgspec.json.Decoder(_Span, strict=False).decode
+    members = (
+        (b"traceID", "TRACE"), (b"spanID", "SPAN"), (b"parentSpanID", "PARENT"), (b"flags", "NOTHING"), (b"operationName", "NAME"), (b"references", "REFERENCES"), (b"startTime", "START"),
+        (b"startTimeMillis", "NOTHING"), (b"duration", "DURATION"), (b"tags", "ATTRIBUTES"), (b"logs", "MORE"), (b"processID", "PROCESS_ID"), (b"process", "PROCESS"), (b"warnings", "NOTHING"),
+    )  # fmt: skip
+    wrapped = False
+    per_us = 1
 
-    # ---------------------------------------------------------------- whole values
+    @staticmethod
+    def usual(raw: bytes) -> bytes:
+        """A span as Jaeger writes it."""
+        return msgspec.json.encode(_span(raw))
 
-    def value(self, text: bytes) -> str:
-        """An answer, a trace, a stored span, or a list of traces."""
-        try:
-            if text.startswith(b"["):
-                traces = self._traces(text)
-            else:
-                answer = self._answer(text)
-                traces = [*(answer.data or ()), _Trace(answer.spans, answer.processes)]
-                if answer.spanID is not None:
-                    traces.append(_Trace([self._one(text)]))
-        except msgspec.ValidationError:
-            traces = self._lenient(msgspec.json.decode(text))
-        kept = seen = 0
-        for trace in traces:
-            seen += len(trace.spans or ())
-            kept += self._trace(trace)
-        if len(self.spans) >= PIECE:
-            self._take()
-        return "" if kept or (not seen and b'"data"' in text) else "spans without ids or times" if seen else "no Jaeger trace"
+    @staticmethod
+    def pair(raw: bytes) -> tuple[str, Any]:
+        """Key and value of a tag."""
+        return next(iter(_pairs([_json(raw, dict)])), ("", None))
 
-    def _trace(self, trace: _Trace) -> int:
-        processes = {key: self._owner(bytes(raw)) for key, raw in (trace.processes or {}).items()}
-        good = self._good(trace.spans or [])
-        self.spans += good
-        self.owners += [processes[s.processID] if s.processID in processes else self._nobody if s.process is _OBJECT else self._owner(bytes(s.process)) for s in good]
-        return len(good)
+    @staticmethod
+    def owner(raw: bytes) -> tuple[str | None, Pairs]:
+        """What a process says."""
+        process = _json(raw, dict)
+        return scalar(process.get("serviceName")) or None, _pairs(process.get("tags"))
 
-    def _good(self, spans: list[_Span]) -> list[_Span]:
-        good = [s for s in spans if s.traceID and s.spanID and s.startTime is not None]
-        if len(good) < len(spans):
-            for s in spans:
-                if not (s.traceID and s.spanID):
-                    self.table.aside["no trace id" if not s.traceID else "no span id"] += 1
-                elif s.startTime is None:
-                    self.table.aside["no start time"] += 1
-        return good
+    @staticmethod
+    def details(batch: Batch, rows: Array, text: bytearray) -> None:
+        """References that are not just a parent, and exceptions."""
+        from perfaudit.kernels import attributes as k
 
-    def _owner(self, raw: bytes) -> Owner:
-        def make() -> tuple[str | None, Pairs]:
-            process = _json(raw, dict)
-            return scalar(process.get("serviceName")) or None, _pairs(process.get("tags"))
-
-        return self.table.owner(raw, make)
-
-    def _lenient(self, value: Any) -> list[_Trace]:
-        values = value if isinstance(value, list) else [value]
-        values = [inner for v in values if isinstance(v, dict) for inner in (v["data"] if isinstance(v.get("data"), list) else [v])]
-        out = []
-        for trace in (v for v in values if isinstance(v, dict)):
-            spans = []
-            said = trace.get("spans") if isinstance(trace.get("spans"), list) else [trace] if "spanID" in trace else []
-            for span in said or ():
-                try:
-                    spans.append(self._one(msgspec.json.encode(span)))
-                except BROKEN:
-                    self.table.aside["a member has the wrong type"] += 1
-            processes = trace.get("processes")
-            out.append(_Trace(spans, {k: _Raw(msgspec.json.encode(v)) for k, v in processes.items()} if isinstance(processes, dict) else None))
-        return out
-
-    # ---------------------------------------------------------------- documents
-
-    def begin(self, prefix: bytes) -> None:
-        """The processes come behind the spans as a rule; until then their owners are awaited."""
-        self.table.held = True
-
-    def run(self, text: bytes) -> None:
-        """A list of spans of the trace that is open."""
-        awaited = self._awaited
-        for s in (good := self._good(self._many(text))):
-            if s.processID not in awaited:
-                awaited[s.processID] = Owner()
-        self.spans += good
-        self.owners += [awaited[s.processID] for s in good]
-        if len(self.spans) >= PIECE:
-            self._take()
-
-    def group(self, text: bytes) -> None:
-        """A trace ends: its processes are known."""
-        try:
-            processes = msgspec.json.decode(text, type=_Trace).processes or {}
-        except BROKEN:
-            processes = {}
-        for key, owner in self._awaited.items():
-            owner.known = self._owner(bytes(processes[key])) if key in processes else self._nobody
-        self._awaited = {}
-        self.table.held = False
-        self.table.flush(BATCH)
-
-    # ---------------------------------------------------------------- columns
-
-    def _take(self) -> None:
-        spans, batch = self.spans, self.table.batch
-        row = len(batch.starts)
-        batch.traces += [s.traceID for s in spans]
-        batch.spans += [s.spanID for s in spans]
-        batch.parents += [
-            s.references[0].spanID if s.references and len(s.references) == 1 and s.references[0].refType == "CHILD_OF" and s.references[0].traceID == s.traceID
-            else self._parent(s, row + i) if s.references else s.parentSpanID or None
-            for i, s in enumerate(spans)
-        ]  # fmt: skip
-        batch.names += [s.operationName for s in spans]
-        batch.starts += [s.startTime or 0 for s in spans]
-        batch.ends += [-1 if s.duration is None else (s.startTime or 0) + s.duration for s in spans]
-        batch.owners += self.owners
-        batch.codes += self.table.codes([bytes(s.tags) for s in spans], _attributes, _VOLATILE)
-        batch.kinds += [-1] * len(spans)
-        batch.statuses += [0] * len(spans)
-        for i, s in enumerate(spans, row):
-            if s.logs is not _LIST and len(raw := bytes(s.logs)) > 4 and (b"xception" in raw or b'"error"' in raw) and (kinds := _exceptions(raw)):
+        told = rows[:, k.EXTRA_END].nonzero()[0].tolist()
+        if told:
+            parents = batch.parents.to_pylist()
+            for i in told:
+                trace, span = (bytes(text[rows[i, c] : rows[i, c + 1]]).decode("utf-8", "replace") for c in (k.TRACE, k.SPAN))
+                parent, links = _parent(bytes(text[rows[i, k.EXTRA] : rows[i, k.EXTRA_END]]), trace, span)
+                parents[i] = parent or parents[i]
+                batch.links.update({i: links} if links else {})
+            batch.parents = parents
+        for i in rows[:, k.MORE_END].nonzero()[0].tolist():
+            logs = bytes(text[rows[i, k.MORE] : rows[i, k.MORE_END]])
+            if (b"xception" in logs or b'"error"' in logs) and (kinds := _exceptions(logs)):
                 batch.exceptions[i] = kinds
-        self.spans, self.owners = [], []
-        self.table.flush(BATCH)
 
-    def _parent(self, span: _Span, row: int) -> str | None:
-        """The parent among several references, or one of another kind; the others become links."""
-        references = [r for r in span.references or () if r.spanID and r.traceID]
-        mine = [r for r in references if r.traceID == span.traceID and r.spanID != span.spanID]
-        parent = next((r for r in mine if r.refType == "CHILD_OF"), mine[0] if mine else None)
-        links = [r for r in references if r is not parent or r.refType == "FOLLOWS_FROM"]
-        if links:
-            self.table.batch.links[row] = [f"{identifier(r.traceID or '')}:{identifier(r.spanID or '')}" for r in links[:LINKS]]
-        return parent.spanID if parent else span.parentSpanID or None
+    @staticmethod
+    def reason(text: bytes, seen: int) -> str:
+        """An empty answer, or something else."""
+        return "spans without ids or times" if seen else "" if b'"data"' in text else "no Jaeger trace"
 
-    def finish(self) -> None:
-        """Write the rest and tell what was set aside."""
-        self._take()
-        self.table.finish()
+
+def _parent(raw: bytes, trace: str, span: str) -> tuple[str | None, list[str]]:
+    """The parent among several references, or one of another kind; the others become links."""
+    references = [(str(r.get("refType")), t, s) for r in _json(raw, list) if isinstance(r, dict) and isinstance(t := r.get("traceID"), str) and isinstance(s := r.get("spanID"), str) and t and s]
+    mine = [r for r in references if r[1] == trace and r[2] != span]
+    parent = next((r for r in mine if r[0] == "CHILD_OF"), mine[0] if mine else None)
+    links = [r for r in references if r is not parent or r[0] == "FOLLOWS_FROM"]
+    return parent[2] if parent else None, [f"{identifier(t)}:{identifier(s)}" for _, t, s in links[:LINKS]]
 
 
 def _json(raw: bytes, kind: type) -> Any:
@@ -231,10 +135,6 @@ def _json(raw: bytes, kind: type) -> Any:
     except BROKEN:
         return kind()
     return value if isinstance(value, kind) else kind()
-
-
-def _attributes(raw: bytes) -> Pairs:
-    return _pairs(_json(raw, list))
 
 
 def _pairs(tags: Any) -> list[tuple[str, Any]]:

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from perfaudit.evidence.readers import Recognised, _otlp
-from perfaudit.evidence.readers._spans_batch import Owner
-from perfaudit.evidence.readers._spans_json import BROKEN, read_json
-from perfaudit.evidence.readers._spans_rows import BATCH, PIECE, SpanTable
+from perfaudit.evidence.readers._spans_scan import read_scanned
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from perfaudit.evidence.readers import ReadOptions, Sample, Sink
+    from perfaudit.evidence.readers._spans_attributes import Pairs
+    from perfaudit.evidence.readers._spans_batch import Batch
     from perfaudit.evidence.source import Source
+
+    Array = np.ndarray[Any, Any]
 
 NAME = "OTLP traces (JSON)"
 VERSION = 1
 TABLES = ("spans",)
-KINDS = (-1, 0, 1, 2, 3, 4)
 HINT = "the OpenTelemetry Collector's file exporter writes what this reader takes: exporters: {file: {path: traces.jsonl}}"
 
 
@@ -40,147 +43,53 @@ def sniff(sample: Sample) -> Recognised | None:
 
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """One row per span."""
-    read_json(source, sink, Requests(sink, options))
+    read_scanned(source, sink, options, Shape())
 
 
-class Requests:
-    """Requests as JSON values into rows; see :class:`perfaudit.evidence.readers._spans_json.Format`."""
+class Shape:
+    """OTLP's JSON; see :class:`perfaudit.evidence.readers._spans_scan.Shape`."""
 
-    lists_of_spans = False
+    members = (
+        (b"traceId", "TRACE"), (b"spanId", "SPAN"), (b"parentSpanId", "PARENT"), (b"flags", "NOTHING"), (b"name", "NAME"), (b"kind", "KIND"), (b"startTimeUnixNano", "START"),
+        (b"endTimeUnixNano", "END"), (b"attributes", "ATTRIBUTES"), (b"status", "STATUS"), (b"traceState", "STATE"), (b"events", "MORE"), (b"links", "EXTRA"),
+    )  # fmt: skip
+    wrapped = True
+    per_us = 1000
 
-    def __init__(self, sink: Sink, options: ReadOptions) -> None:
-        self.table = SpanTable(sink, options, per_us=1000)
-        self.spans: list[_otlp.Span] = []
-        self.owners: list[Owner] = []
-        self._one = msgspec.json.Decoder(_otlp.Request, strict=False).decode
-        self._many = msgspec.json.Decoder(list[_otlp.Request], strict=False).decode
-        self._spans = msgspec.json.Decoder(list[_otlp.Span], strict=False).decode
-        self._awaited = Owner()
+    @staticmethod
+    def usual(raw: bytes) -> bytes:
+        """A ``Span`` as the specification writes it."""
+        return msgspec.json.encode(_otlp.span(raw))
 
-    def value(self, text: bytes) -> str:
-        """One request, or an array of them."""
-        try:
-            requests = self._many(text) if text.startswith(b"[") else [self._one(text)]
-        except msgspec.ValidationError:
-            requests = lenient(text, self.table)
-        rows = gathered = 0
-        other = ""
-        for request in requests:
-            for group in request.resourceSpans or request.batches or ():
-                new, seen = self._group(group)
-                rows, gathered = rows + new, gathered + seen
-            other = "OTLP metrics, not spans" if len(bytes(request.resourceMetrics)) > 2 else "OTLP logs, not spans" if len(bytes(request.resourceLogs)) > 2 else other
-        if len(self.spans) >= PIECE:
-            self._take()
-        if rows or not (gathered or other or b"pans" not in text[:200]):
-            return ""
-        return other or ("spans without ids or times" if gathered else "no OTLP request")
+    @staticmethod
+    def pair(raw: bytes) -> tuple[str, Any]:
+        """Key and value of a ``KeyValue``."""
+        return next(iter(_otlp.attributes(b"[%b]" % raw)), ("", None))
 
-    def _group(self, group: _otlp.ResourceSpans) -> tuple[int, int]:
-        """``(spans kept, spans seen)`` of one resource."""
-        before, seen = len(self.spans), 0
-        for scope in (*(group.scopeSpans or ()), *(group.instrumentationLibrarySpans or ())):
-            spans = scope.spans or []
-            seen += len(spans)
-            self.spans += self._good(spans)
-        new = len(self.spans) - before
-        if new:
-            self.owners += [_otlp.owner(self.table, bytes(group.resource))] * new
-        return new, seen
+    @staticmethod
+    def owner(raw: bytes) -> tuple[str | None, Pairs]:
+        """What a ``Resource`` says."""
+        return _otlp.resource(raw)
 
-    def _good(self, spans: list[_otlp.Span]) -> list[_otlp.Span]:
-        good = [s for s in spans if s.traceId and s.spanId and s.startTimeUnixNano is not None and s.startTimeUnixNano >= 0]
-        if len(good) < len(spans):
-            for s in spans:
-                if not (s.traceId and s.spanId):
-                    self.table.aside["no trace id" if not s.traceId else "no span id"] += 1
-                elif s.startTimeUnixNano is None or s.startTimeUnixNano < 0:
-                    self.table.aside["no start time"] += 1
-        return good
+    @staticmethod
+    def details(batch: Batch, rows: Array, text: bytearray) -> None:
+        """Links and exceptions."""
+        from perfaudit.kernels import attributes as k
 
-    # ---------------------------------------------------------------- documents
+        for i in rows[:, k.EXTRA_END].nonzero()[0].tolist():
+            if links := _otlp.links(bytes(text[rows[i, k.EXTRA] : rows[i, k.EXTRA_END]])):
+                batch.links[i] = links
+        for i in rows[:, k.MORE_END].nonzero()[0].tolist():
+            events = bytes(text[rows[i, k.MORE] : rows[i, k.MORE_END]])
+            if b'"exception"' in events and (kinds := _otlp.exceptions(events)):
+                batch.exceptions[i] = kinds
 
-    def begin(self, prefix: bytes) -> None:
-        """The resource comes before its spans as a rule."""
-        self._awaited = Owner()
-        self.table.held = not self._resource(prefix + b"]}]}")
-
-    def run(self, text: bytes) -> None:
-        """A list of spans of the resource that is open."""
-        good = self._good(self._spans(text))
-        self.spans += good
-        self.owners += [self._awaited] * len(good)
-        if len(self.spans) >= PIECE:
-            self._take()
-
-    def group(self, text: bytes) -> None:
-        """The spans of a resource end."""
-        self._resource(text)
-        self.table.held = False
-        self.table.flush(BATCH)
-
-    def _resource(self, text: bytes) -> bool:
-        try:
-            resource = bytes(msgspec.json.decode(text, type=_otlp.ResourceSpans).resource)
-        except BROKEN:
-            return False
-        if resource == b"[]":
-            return False
-        self._awaited.known = _otlp.owner(self.table, resource)
-        return True
-
-    # ---------------------------------------------------------------- columns
-
-    def _take(self) -> None:
-        """The spans that were decoded last become columns."""
-        spans, owners, batch = self.spans, self.owners, self.table.batch
-        self.spans, self.owners = [], []
-        row, none = len(batch.starts), _otlp.NONE
-        batch.traces += [s.traceId for s in spans]
-        batch.spans += [s.spanId for s in spans]
-        batch.parents += [s.parentSpanId or None for s in spans]
-        batch.names += [s.name for s in spans]
-        batch.starts += [s.startTimeUnixNano or 0 for s in spans]
-        batch.ends += [s.endTimeUnixNano or -1 for s in spans]
-        batch.owners += owners
-        batch.codes += self.table.codes([bytes(s.attributes) for s in spans], _otlp.attributes, _otlp.VOLATILE)
-        batch.kinds += [KINDS[s.kind] if s.kind.__class__ is int and 0 <= s.kind <= 5 else _otlp.kind(s.kind) for s in spans]
-        batch.statuses += [0 if s.status is None or s.status.code is None else _otlp.status(s.status) for s in spans]
-        for i, s in enumerate(spans, row):
-            if s.links is not none and len(bytes(s.links)) > 4:
-                batch.links[i] = _otlp.links(bytes(s.links))
-            if s.events is not none and b'"exception"' in bytes(s.events):
-                batch.exceptions[i] = _otlp.exceptions(bytes(s.events))
-            if s.traceState and "ot=" in s.traceState and (weight := _otlp.weight(s.traceState)):
-                batch.weights[i] = weight
-        self.table.flush(BATCH)
-
-    def finish(self) -> None:
-        """Write the rest and tell what was set aside."""
-        self._take()
-        self.table.finish()
-
-
-def lenient(text: bytes, table: SpanTable) -> list[_otlp.Request]:
-    """Requests with members of wrong types: each span is decoded alone, and what does not fit is set aside."""
-    decode = msgspec.json.Decoder(_otlp.Span, strict=False).decode
-    value = msgspec.json.decode(text)
-    out = []
-    for request in value if isinstance(value, list) else [value]:
-        groups = []
-        for group in _dicts(request, "resourceSpans") or _dicts(request, "batches"):
-            spans = []
-            for span in (s for key in ("scopeSpans", "instrumentationLibrarySpans") for scope in _dicts(group, key) for s in _dicts(scope, "spans")):
-                try:
-                    spans.append(decode(msgspec.json.encode(span)))
-                except BROKEN:
-                    table.aside["a member has the wrong type"] += 1
-            resource = group.get("resource")
-            groups.append(_otlp.ResourceSpans(msgspec.Raw(msgspec.json.encode(resource if isinstance(resource, dict) else {})), [_otlp.Scope(spans)]))
-        out.append(_otlp.Request(groups))
-    return out
-
-
-def _dicts(value: Any, key: str) -> list[dict[str, Any]]:
-    found = value.get(key) if isinstance(value, dict) else None
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    @staticmethod
+    def reason(text: bytes, seen: int) -> str:
+        """Metrics, logs, an empty request, or something else."""
+        value = msgspec.json.decode(text)
+        for request in value if isinstance(value, list) else [value]:
+            for key, what in (("resourceMetrics", "metrics"), ("resourceLogs", "logs")):
+                if isinstance(request, dict) and request.get(key):
+                    return f"OTLP {what}, not spans"
+        return "spans without ids or times" if seen else "" if b"pans" in text[:200] or not value else "no OTLP request"

@@ -163,14 +163,10 @@ class _Reader:
     def json(self, text: bytes, offset: int) -> None:
         """A frame that holds JSON, as the exporter writes with compression."""
         from perfaudit.evidence.readers import otlp_json
-        from perfaudit.evidence.readers._spans_json import BROKEN
+        from perfaudit.evidence.readers._spans_scan import Scan
 
-        self._json = self._json or otlp_json.Requests(self.sink, self.options)
-        try:
-            reason = self._json.value(text)
-        except BROKEN:
-            reason = "not JSON"
-        if reason:
+        self._json = self._json or Scan(self.sink, self.options, otlp_json.Shape())
+        if reason := self._json.value(text):
             self.sink.reject(reason, example=text[:2000], offset=offset)
         else:
             self.sink.parsed()

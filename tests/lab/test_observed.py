@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.load import Request
+from lab.mechanisms._calls import attempts_each, caller, calls_each
 from lab.observed import Observed, Phase, write_clients
 
 OTLP_SPAN = {"traceId": "t1", "name": "GET /a", "kind": 2, "parentSpanId": "", "spanId": "s1", "startTimeUnixNano": "1000000000", "endTimeUnixNano": "1100000000"}
@@ -50,6 +51,17 @@ def test_own_time_is_what_no_call_and_no_innermost_step_explains(phase: Phase) -
     assert phase.self_ms("shop") == pytest.approx(100 - 30 - 10 - 5)
     assert phase.per_request("SELECT", within="GET /a") == 5
     assert phase.span_ms("SELECT", 1.0) == pytest.approx(35)
+
+
+def test_attempts_are_calls_to_one_address_within_a_request(phase: Phase) -> None:
+    calls = [("t1", "/quotes"), ("t1", "/quotes"), ("t1", "/quotes"), ("t1", "/confirm"), ("t2", "/quotes"), ("t2", "/confirm")]
+    told = [
+        {**child(n, 1010 + n, 1011 + n, name="POST"), "traceId": trace, "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in (("http.method", "POST"), ("http.url", url))]}
+        for n, (trace, url) in enumerate(calls)
+    ]
+    spans(phase.folder / "otlp-traces.jsonl", OTLP_SPAN, *told)
+    assert caller(phase) == "shop"
+    assert (attempts_each(phase, "shop"), calls_each(phase, "shop")) == (pytest.approx(6 / 4), 3)
 
 
 def test_zipkin_and_otlp_give_the_same_span(tmp_path: Path) -> None:

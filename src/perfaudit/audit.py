@@ -23,7 +23,7 @@ from perfaudit.evidence.readers import ReadOptions
 from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Window, Windows, iso
 from perfaudit.paths import account as accounts
-from perfaudit.paths import overview
+from perfaudit.paths import configuration, overview
 from perfaudit.paths import tracing as tracings
 from perfaudit.problems import discover
 from perfaudit.report import result as results
@@ -114,6 +114,8 @@ class Audit:
         if account.tracing is not None:
             self._step("paths")
             out["paths"] = overview.overview(account)
+        if self.bundle.rows("settings"):
+            out["configuration"] = configuration.of_evidence(Evidence(self.own))
         if self.load:
             out["load_test"] = self.load.to_json()
         if objectives:

@@ -57,7 +57,7 @@ _KNOWN: dict[str, dict[str, tuple[str, str]]] = {
         "DB_POOL_MAX": ("pool", ""), "DB_MAX_OPEN_CONNS": ("pool", ""), "SQLALCHEMY_MAX_OVERFLOW": ("pool overflow", ""), "DB_MAX_OVERFLOW": ("pool overflow", ""),
         "SQLALCHEMY_POOL_TIMEOUT": ("acquire timeout", "s"), "DB_POOL_TIMEOUT": ("acquire timeout", "s"), "SQLALCHEMY_POOL_RECYCLE": ("pool lifetime", "s"),
         "DB_POOL_RECYCLE": ("pool lifetime", "s"), "DB_STATEMENT_TIMEOUT": ("statement timeout", "ms"), "GOMAXPROCS": ("parallel threads", ""),
-        "HTTP_RETRIES": ("retries", ""), "MAX_RETRIES": ("retries", ""), "DB_RETRIES": ("retries", ""),
+        "HTTP_RETRIES": ("retries", ""), "MAX_RETRIES": ("retries", ""), "DB_RETRIES": ("database retries", ""),
     },
     "kubernetes": {
         "replicas": ("replicas", ""), "maxReplicas": ("replicas at most", ""), "limits.cpu": ("cpu limit", "cores"), "requests.cpu": ("cpu request", "cores"),

@@ -134,6 +134,8 @@ def _front(tracing: Tracing, call: Any, caller: Any, callee: Any) -> frozenset[i
         code = todo.pop()
         serves = np.unique(at[(callee == code) & (at >= 0)]) if len(at) else at
         serves = np.union1d(serves, np.flatnonzero(service[roots] == code))
+        calm = serves[tracing.zone[roots[serves]] == REFERENCE]
+        serves = calm if len(calm) >= LEAST_TRACES else serves
         made = at[(caller == code) & (at >= 0)]
         times = np.bincount(made, minlength=len(roots))[serves]
         own = float(tracing.per_trace(tracing.on_path, service == code)[serves].sum())

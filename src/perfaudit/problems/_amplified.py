@@ -109,8 +109,10 @@ def overloaded(seen: Picture, most: Amplified) -> tuple[bool | None, str]:
 def two_tiers(evidence: Evidence, account: TimeAccount, fixes: tuple[Fix, ...]) -> Outcome | None:
     """The same from the logs of two tiers: calls that arrive inside for each request outside; None where there are no two."""
     reference, inner = account.windows.reference, [t for t in account.tiers.all if t.inside and t.inside in account.tiers.outermost]
-    if reference is None or not inner or account.requests is None:
+    if not inner or account.requests is None:
         return None
+    if reference is None:
+        return Outcome.not_applicable("nothing departs and there is no reference to compare the calls with")
     best: Outcome | None = None
     for tier in sorted(inner, key=lambda t: (-t.seconds, t.service)):
         counts = [_counts(evidence, window, tier.service, account.tiers.condition) for window in (account.windows.affected, reference)]

@@ -159,11 +159,11 @@ def rows_of(account: TimeAccount, name: str) -> tuple[str, ...]:
 
 
 def arrivals(account: TimeAccount) -> float:
-    """Arrival rate, affected over reference; NaN where it is not known."""
+    """Arrival rate, affected over reference, of requests that have a duration (an application may log the slow ones once more); NaN where it is not known."""
     total = account.requests.total if account.requests else None
-    if total is None or not total.reference.count:
+    if total is None or not total.reference.durations.n:
         return math.nan
-    return account.rate(account.windows.affected, total.affected.count) / account.rate(account.windows.reference, total.reference.count)
+    return account.rate(account.windows.affected, total.affected.durations.n) / account.rate(account.windows.reference, total.reference.durations.n)
 
 
 def rounded(value: float) -> float | None:

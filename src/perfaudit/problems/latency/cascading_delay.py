@@ -29,7 +29,7 @@ import math
 
 from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence
-from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
+from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Status, Test
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.attempts import below
 from perfaudit.paths.tracing import AFFECTED, REFERENCE
@@ -91,7 +91,7 @@ def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
     """The test of one dependency whose calls carry added time."""
     tracing, name = seen.tracing, slow.name
     if slow.became_slow is False:
-        return Outcome.clear(f"calls to {name} carry {slow.added.seconds:.1f} s more, but a call takes as long as before ({slow.mean_ms[0]:.0f} ms against {slow.mean_ms[1]:.0f} ms): they are more, or repeated")
+        return Outcome.clear(f"calls to {name} carry {slow.added.seconds:.1f} s more, but no call is surely and much slower ({slow.mean_ms[0]:.0f} ms against {slow.mean_ms[1]:.0f} ms): they are more, or repeated, or it is chance")
     first = slow.added.seconds - slow.again.seconds
     if slow.again.seconds > first:
         return Outcome.clear(f"repeated calls to {name} carry {slow.again.seconds:.1f} s more, the first ones {first:.1f} s: the repeating is what hurts")
@@ -110,6 +110,8 @@ def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
     )
     if carries < CARRIES:
         return Outcome.clear(f"calls to {name} became slower, but carry only {carries:.0%} of what was added")
+    if own > OWN and elsewhere > SLOWER:
+        return Outcome.clear(f"work outside of the calls to {name} became slower as well, {elsewhere:.1f} times: what both share is slow, not {name}")
     many = slow.more <= AS_MANY if math.isfinite(slow.more) else None
     rivals = (
         Test("calls per request, affected over reference", rounded(slow.more), f"≤ {AS_MANY}", many, "synchronous-dependency"),
@@ -126,23 +128,25 @@ def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
     where = store(seen, slow)
     call = Measurement(slow.mean_ms[0], "ms", n=int((slow.first & (tracing.zone == AFFECTED)).sum()), method="mean of the calls in the affected window's traces", query=owned.share.query)
     before = Measurement(slow.mean_ms[1], "ms", n=int((slow.first & (tracing.zone == REFERENCE)).sum()), method="mean of the calls in the reference's traces")
-    return Outcome.problem(
-        Finding(
-            "cascading-delay",
-            f"{name} became slow, and {slow.by} with it: a call takes {slow.mean_ms[0]:,.0f} ms, {slow.mean_ms[1]:,.0f} ms before{where and f'; {where}'}",
-            {"service": [name, *slow.callers], **({"route": owned.scope_route} if owned.routes else {})},
-            owned.share,
-            owned.added.seconds,
-            explains,
-            (*rows_of(account, name), *(queues(account) if held else ())),
-            mechanism=f"{slow.by} waits in line for each call to {name}; its own work takes as long as before",
-            cause=where or f"{name} takes longer for the same calls",
-            evidence=(Exhibit(f"mean of a call to {name} in the affected window", call, "spans"), Exhibit(f"mean of a call to {name} in the reference", before, "spans")),
-            tests=tests,
-            rejected=rivals,
-            fixes=FIXES,
-        )
+    finding = Finding(
+        "cascading-delay",
+        f"{name} became slow, and {slow.by} with it: a call takes {slow.mean_ms[0]:,.0f} ms, {slow.mean_ms[1]:,.0f} ms before{where and f'; {where}'}",
+        {"service": [name, *slow.callers], **({"route": owned.scope_route} if owned.routes else {})},
+        owned.share,
+        owned.added.seconds,
+        explains,
+        (*rows_of(account, name), *(queues(account) if held else ())),
+        mechanism=f"{slow.by} waits in line for each call to {name}; its own work takes as long as before",
+        cause=where or f"{name} takes longer for the same calls",
+        evidence=(Exhibit(f"mean of a call to {name} in the affected window", call, "spans"), Exhibit(f"mean of a call to {name} in the reference", before, "spans")),
+        tests=tests,
+        rejected=rivals,
+        fixes=FIXES,
     )
+    if busier >= RISE:
+        finding = finding.with_(type="symptom", parents=("traffic-surge",), cause=f"{name} is asked {busier:.1f} times as often")
+        return Outcome(Status.SYMPTOM, finding.title, (finding,))
+    return Outcome.problem(finding)
 
 
 def _query(account: TimeAccount, seen: Picture, slow: Calls) -> str:

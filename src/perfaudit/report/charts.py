@@ -133,7 +133,7 @@ def scale_for(values: Sequence[Points], top: float, bottom: float, *, log: bool)
         return Scale(low, high + 0.08 * (high - low) or 1.0, top, bottom)
     low, high = low / 1.2, high * 1.25
     if high / low < 4:
-        middle = math.sqrt(low * high)
+        middle = math.sqrt(low) * math.sqrt(high)  # their product could overflow
         low, high = middle / 2, middle * 2
     return Scale(low, high, top, bottom, log=True)
 

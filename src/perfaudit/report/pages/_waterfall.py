@@ -27,7 +27,7 @@ def draw(example: Mapping[str, Any], *, title: str, desc: str) -> str:
     wide = charts.WIDTH - _LEFT - _RIGHT
 
     def x(micros: float) -> float:
-        return _LEFT + wide * min(1.0, max(0.0, micros / last))
+        return float(_LEFT + wide * min(1.0, max(0.0, micros / last)))
 
     body = list(_axis(x, last, bottom))
     outer = ""

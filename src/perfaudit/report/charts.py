@@ -28,6 +28,8 @@ MAX_COLUMNS = 250
 MAX_MARKS = 40
 #: A stretch without a value is drawn as a break where it takes more than this share of the axis; the break takes ``BREAK``.
 LONG_GAP, BREAK = 0.15, 0.03
+#: Values from here on are not drawn: axes around them would leave the range of floating point.
+_FARTHEST = 1e300
 HEAT_LEVELS = 7
 
 
@@ -124,7 +126,7 @@ def _linear_ticks(low: float, high: float, about: int) -> list[float]:
 
 def scale_for(values: Sequence[Points], top: float, bottom: float, *, log: bool) -> Scale | None:
     """A scale that holds all values; None where there is none to draw."""
-    known = [v for line in values for v in line if v is not None and math.isfinite(v) and (v > 0 or not log)]
+    known = [v for line in values for v in line if v is not None and abs(v) < _FARTHEST and (v > 0 or not log)]
     if not known:
         return None
     low, high = min(known), max(known)

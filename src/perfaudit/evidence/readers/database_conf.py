@@ -26,6 +26,7 @@ _POSTGRES = settings.names("postgresql")
 _MYSQL = settings.names("mysql")
 _PAIR = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*(?:=\s*|\s+)('(?:[^']|'')*+'|[^#'\n]*?)\s*(?:#.*)?$")
 _SECTION = re.compile(r"\s*\[([\w.-]+)\]\s*(?:#.*)?$")
+_FLAG = re.compile(r"\s*[A-Za-z][\w-]*\s*$")
 _SERVERS = frozenset({"mysqld", "server", "mariadb", "mariadbd", "client-server"})
 _RULER = re.compile(r"[-+\s]+|\(\d+ rows?\)")
 
@@ -38,7 +39,7 @@ def sniff(sample: Sample) -> Recognised | None:
     if table := next((t for line in lines[:2] if (t := _header(line))), None):
         return Recognised(0.93, ("table", *table))
     if any(m[1].lower() in _SERVERS for line in lines if (m := _SECTION.match(line))):
-        fitting = sum(bool(line.lstrip()[:1] in "#;!" or _SECTION.match(line) or _PAIR.match(line)) for line in lines)
+        fitting = sum(bool(line.lstrip()[:1] in "#;!" or _SECTION.match(line) or _PAIR.match(line) or _FLAG.match(line)) for line in lines)
         return Recognised(0.85, ("mysql",)) if fitting >= 0.9 * len(lines) else None
     pairs = [m for line in lines if line.lstrip()[:1] != "#" and (m := _PAIR.match(line))]
     plain = sum(line.lstrip()[:1] != "#" for line in lines)
@@ -76,6 +77,8 @@ def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOption
             name = match[1].lower().replace("-", "_") if form[0] == "mysql" else match[1].lower()
             if form[0] == "postgresql" or section in _SERVERS:
                 found.add(name, match[2].strip("'\"").strip(), number, scope=section)
+        elif form[0] == "mysql" and _FLAG.match(line):
+            sink.parsed()
         else:
             sink.reject("no setting", example=line.encode())
     return found.close()

@@ -34,8 +34,9 @@ def sniff(sample: Sample) -> Recognised | None:
     head = sample.head
     if b"apiVersion" in head and _MANIFEST.search(head) and b"involvedObject" not in head:
         return Recognised(0.9, "kubernetes")
-    if _SPRING.search(head) and _LEAF.search(head) and all(re.match(rb"\s*(?:#|-|[\w.\"'${}-]+\s*:)", line) for line in sample.lines):
-        return Recognised(0.8, "spring")
+    if _SPRING.search(head) and _LEAF.search(head):
+        fitting = sum(re.match(rb"\s*(?:#|-|[\w.\"'${}-]+\s*:)", line) is not None for line in sample.lines)
+        return Recognised(0.8, "spring") if fitting >= 0.9 * len(sample.lines) else None
     return None
 
 

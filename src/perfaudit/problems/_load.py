@@ -23,8 +23,8 @@ ACCESS_LOG = Wanted("an access log with request times (requests)", "log_format t
 PER_BIN = 25
 #: "Slow for its route" is above this quantile of the route's calm requests.
 SLOW = 0.9
-#: A route needs this many calm requests for that quantile to be known to ± 5 points.
-LEAST_CALM = 40
+#: A route needs this many calm requests for that quantile to be known to ± 5 points; one that is looked at alone, to ± 7.
+LEAST_CALM, LEAST_ALONE = 40, 20
 
 
 #: A queue that makes requests half as slow again holds this many requests on average: M/M/1 with R = 1.5 S has ρ = 1/3, N = ρ R / S = 0.5; more servers, more.
@@ -71,8 +71,11 @@ class Load:
         return max((self.over(m) for m in MEMORY), key=lambda x: spearman(x, self.slow).r)
 
 
-def load(account: TimeAccount) -> Load | None:
-    """The load picture over the recording and its reference; None when there are too few requests."""
+def load(account: TimeAccount, only: tuple[str, str] | None = None) -> Load | None:
+    """The load picture over the recording and its reference; None when there are too few requests.
+
+    ``only``: a method and route whose requests alone are slow or not; the rate stays that of all.
+    """
     cube, windows = account.cube, account.windows
     if cube is None or cube.count.sum() < 200:
         return None
@@ -90,7 +93,7 @@ def load(account: TimeAccount) -> Load | None:
         hist = _sums(cube.hist[k], of)
         quiet = hist[calm].sum(axis=0)
         spent += hist @ cube.values / 1e6
-        if quiet.sum() < LEAST_CALM:
+        if quiet.sum() < (LEAST_ALONE if only else LEAST_CALM) or (only and cube.keys[k] != only):
             continue
         bar = cube.values[int(np.searchsorted(np.cumsum(quiet), SLOW * quiet.sum()))]
         mean = float(np.average(cube.values, weights=quiet))

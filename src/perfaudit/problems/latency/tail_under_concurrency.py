@@ -12,7 +12,7 @@ Averages and long windows hide it. (Kingman: waiting grows with the variation of
 
 What it needs
 -------------
-An access log with request times, at least a few hundred requests over load levels that differ.
+An access log with request times, at least a few hundred requests over load levels that differ. Traces name what the bursts queue for.
 
 When it is wrong
 ----------------
@@ -33,10 +33,12 @@ from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
-from perfaudit.problems._load import ACCESS_LOG, QUEUE, at_equal_load, bursts, contrast, flicker, in_flight, load, owned
+from perfaudit.problems._load import ACCESS_LOG, QUEUE, Load, at_equal_load, bursts, contrast, flicker, in_flight, load, owned
+from perfaudit.problems.latency._bursts import follows, queued_for
+from perfaudit.stats.correlation import Association
 
 NEEDS = ("requests",)
-HELPS = ()
+HELPS = ("spans",)
 RIVALS = ("traffic-surge", "slow-inputs", "one-bad-instance", "deploy-regression")
 WANTED = (ACCESS_LOG,)
 
@@ -67,6 +69,11 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         ratio = account.rate(windows.affected, total.affected.count) / max(account.rate(windows.reference, total.reference.count), 1e-9)
     runs = bursts(picture, 1.5)
     link = picture.link
+    route, alone = _worst(account), None
+    if link.r < STRONG or link.p > CHANCE:
+        alone = _alone(evidence, account, picture, runs)
+        if alone is not None:
+            picture, route, link = alone
     busy, quiet = contrast(picture)
     times = busy / max(quiet, 0.02)
     share = owned(picture)
@@ -85,12 +92,12 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     gap = at_equal_load(picture) if windows.reference else None
     if gap is not None and gap > 0.25:
         return Outcome.clear(f"at equal load the affected window holds {gap:.0%} more slow requests: it is slower for another reason")
-    size = _slow_are_large(evidence, account)
+    size = _slow_are_large(evidence, account, route)
     instance = _one_instance(evidence, account)
     value = Measurement(share, "share of request-seconds, above what quiet seconds cost", n=int(total.all.count), method=f"rank correlation {link.r:.2f} on {link.n_eff:.0f} effective bins of {picture.step} s")
-    route = _worst(account)
+    queued = queued_for(account, picture, route)
     tests = (
-        Test("rank correlation of slow requests with the arrival rate", round(link.r, 3), f"≥ {STRONG}, p ≤ {CHANCE}", True),
+        Test("rank correlation of slow requests with the arrival rate", round(link.r, 3), f"≥ {STRONG}, p ≤ {CHANCE}" + (", request by request of the route" if alone else ""), True),
         Test("share of slow requests, busy over quiet third", round(times, 2), f"≥ {CONTRAST}", True),
         Test("separate bursts", runs, "≥ 2", True),
         Test("share of slow requests at equal load, affected minus reference", None if gap is None else round(gap, 3), "≤ 0.1", None if gap is None else gap <= 0.1),
@@ -105,17 +112,35 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         Finding(
             "tail-under-concurrency",
             f"The tail comes with bursts of arrivals: busy seconds hold {busy:.0%} slow requests, quiet ones {quiet:.0%}",
-            {"service": account.tiers.outermost[0] if len(account.tiers.outermost) == 1 else list(account.tiers.outermost), "route": route},
+            {"service": _services(account, queued.name if queued else ""), "route": route},
             value,
             share * account.seconds,
-            mechanism="requests that arrive in a burst queue for something small that they share",
-            cause="a shared resource sized for the average, not for the bursts",
-            evidence=(Exhibit(f"{runs} bursts; the share of slow requests follows the rate", Measurement(link.r, "rank correlation", n=round(link.n_eff), method="Spearman, effective sample size")),),
+            components=(queued.name,) if queued else (),
+            mechanism=f"requests that arrive in a burst queue for {f'{queued.name}: {queued.share:.0%} of what they take longer' if queued else 'something small that they share'}",
+            cause="a shared resource sized for the average, not for the bursts" + (f": {queued.name}" if queued else ""),
+            evidence=(Exhibit(f"{runs} bursts; the share of slow requests follows the rate", Measurement(link.r, "rank correlation", n=round(link.n_eff), method="Spearman, effective sample size")),)
+            + ((Exhibit(f"{queued.name} takes longer when many come", Measurement(queued.added_us / 1e3, "ms", method="traces: critical path, busy third of the time less quiet third"), "spans"),) if queued else ()),
             tests=tests,
             rejected=rivals,
             fixes=FIXES,
         )
     )
+
+
+def _alone(evidence: Evidence, account: TimeAccount, picture: Load, runs: int) -> tuple[Load, str, Association] | None:
+    """The picture of the route that lost most, where it alone is slow in the bursts: among all the others it would be lost."""
+    row = max(account.routes, key=account.added, default=None)
+    if runs < 2 or flicker(picture) < BURSTY or row is None or account.added(row) <= 0:
+        return None
+    one, link = load(account, (row.method, row.route)), follows(evidence, account, row.method, row.route)
+    return (one, row.route, link) if one is not None and link is not None and link.r >= STRONG and link.p <= CHANCE else None
+
+
+def _services(account: TimeAccount, component: str) -> str | list[str]:
+    """The outermost tiers, and the service that a row of the account names."""
+    _, _, named = component.partition(": ")
+    names = [*([named] if named and not component.startswith("database") else []), *(s for s in account.tiers.outermost if s != named)]
+    return names[0] if len(names) == 1 else names
 
 
 def _worst(account: TimeAccount) -> str:
@@ -126,8 +151,7 @@ def _worst(account: TimeAccount) -> str:
     return rows[0].route if rows else ""
 
 
-def _slow_are_large(evidence: Evidence, account: TimeAccount) -> float | None:
-    route = _worst(account)
+def _slow_are_large(evidence: Evidence, account: TimeAccount, route: str) -> float | None:
     condition = f"{account.tiers.condition} AND {within(account.windows.affected)} AND route = '{route.replace(chr(39), chr(39) * 2)}'"
     slow, rest = evidence.one(
         f"SELECT median(response_bytes) FILTER (duration_us > bar), median(response_bytes) FILTER (duration_us <= bar) FROM requests, (SELECT quantile_disc(duration_us, 0.9) AS bar FROM requests WHERE {condition}) WHERE {condition}"

@@ -109,6 +109,7 @@ def tiers(rows: Iterable[Mapping[str, Any]]) -> Tiers:
         kind = component if component in PROXIES or component in DATABASES else ""
         apart.setdefault((kind, str(row.get("service") or "")), []).append(row)
     named = [name for kind, name in apart if not kind and name and _works(apart[kind, name])]
+    named = named or [name for kind, name in apart if not kind and name and Group(name, apart[kind, name]).has("replicas")]
     if len(named) == 1 and ("", "") in apart:
         apart["", named[0]] += apart.pop(("", ""))
     groups = [(kind, Group(name or kind or "the service", tuple(some))) for (kind, name), some in sorted(apart.items())]

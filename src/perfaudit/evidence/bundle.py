@@ -268,7 +268,7 @@ class SourceWriter:
             schema,
             compression="zstd" if self.bundle.durable else "none",
             use_dictionary=[n for n in schema.names if types[n] in ("symbol", "labels")],
-            write_statistics=self.bundle.durable,
+            write_statistics=self.bundle.durable and [n for n in schema.names if types[n] not in ("symbol", "labels")],  # of few values: a quarter of the time of writing
             store_schema=False,
         )
         return path, writer, [0]

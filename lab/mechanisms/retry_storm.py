@@ -90,11 +90,11 @@ class OnShop(_Storm):
     stack = "shop"
     route = "checkout"
     victims = ("checkout",)
-    patient = (1.15, 1.25)
+    patient = (1.25, 1.35)
 
     def choose(self, rng: random.Random) -> None:
         """Lines that are a third busy with what is charged once, and that let only some wait."""
         super().choose(rng)
         weight = rng.randint(17, 22)
-        ms = round(1000 * self.few * rng.uniform(0.32, 0.37) / (self.settings["rate"] * weight / (90 + weight)), 1)
+        ms = round(1000 * self.few * rng.uniform(0.30, 0.35) / (self.settings["rate"] * weight / (90 + weight)), 1)
         self.settings |= {"weights": {"checkout": weight}, "partner": {"ms": ms, "lines": self.few, "queue": rng.randint(2, 3)}}

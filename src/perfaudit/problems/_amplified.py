@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from perfaudit.baseline.windows import RELEVANT
+from perfaudit.evidence.components import POOL, WAIT, WORKER
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
+from perfaudit.paths.attempts import below
 from perfaudit.paths.tracing import AFFECTED, REFERENCE, Tracing
-from perfaudit.problems._calls import SLOWER, Picture
+from perfaudit.problems._calls import SLOWER, Calls, Picture
 from perfaudit.stats.compare import two_sample
 from perfaudit.stats.percentile import wilson
 
@@ -27,6 +29,10 @@ WASTED = 0.10
 OUTLASTS = 2_000
 #: Time limits end calls at one duration: the middle half of the failed calls spans less than this share of their median.
 CONSTANT = 0.15
+
+
+#: From so many attempts for each call on (by the interval's lower end) the queue at an overloaded callee is that of the repeats: they are a third of the load at least.
+QUEUES = 1.5
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,18 @@ def overloaded(seen: Picture, most: Amplified) -> tuple[bool | None, str]:
         if middle > 0 and high_q - low_q <= CONSTANT * middle and middle >= float(np.median(tracing.took[call])):
             return True, f"attempts are given up after {middle / 1e3:,.0f} ms"
     return None, "its side was not recorded"
+
+
+def sides(seen: Picture, most: Amplified, calls: Calls) -> tuple[float, float]:
+    """Request-seconds added by repeats, with the queue that they make at the callee, and by the first calls themselves."""
+    tracing, found = seen.tracing, seen.hops
+    again, first = max(0.0, calls.again.seconds), max(0.0, calls.added.seconds - calls.again.seconds)
+    if most.attempts[1] < QUEUES or not overloaded(seen, most)[0]:
+        return again, first
+    answered = found.spans(found.entry >= 0, len(calls.calls))
+    waiting = (np.isin(tracing.own, (POOL, WORKER, WAIT)) | (answered & calls.calls)) & below(tracing, calls.first) & ~seen.again
+    queue = min(first, max(0.0, tracing.added(tracing.on_path, waiting).seconds))
+    return again + queue, first - queue
 
 
 def two_tiers(evidence: Evidence, account: TimeAccount, fixes: tuple[Fix, ...]) -> Outcome | None:

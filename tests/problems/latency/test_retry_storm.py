@@ -92,7 +92,7 @@ def tiers(inner: int, failed: float, surge: float = 1.0) -> list[dict[str, Any]]
         late = row["time"] >= START + 60_000_000
         times = inner if late else 1
         for k in range(times):
-            bad = late and k < times - 1 or (late and i % 10 < 10 * failed)
+            bad = (late and k < times - 1) or (late and i % 10 < 10 * failed)
             behind.append({**row, "service": "stock", "route": "/reserve", "time": row["time"] + 1000 + k * row["duration_us"] // times, "duration_us": row["duration_us"] * 9 // (10 * times), "status": 503 if bad else 200})
     return rows + behind
 

@@ -39,7 +39,7 @@ def in_any_order(account: TimeAccount, seen: Picture, fixes: tuple[Fix, ...]) ->
         return None
     tracing, found = seen.tracing, seen.hops
     group = _group(pairs)
-    key = _keys(seen)
+    key = keys(seen)
     inside = np.isin(key, sorted(group)) & (tracing.under[found.call] > 0)
     saved = found.spans(inside & ~_longest(seen, inside), len(tracing.traces))
     share_of = sorted({found.names[int(k) // len(found.endpoints)] for k in group})
@@ -79,13 +79,14 @@ def in_any_order(account: TimeAccount, seen: Picture, fixes: tuple[Fix, ...]) ->
     )
 
 
-def _keys(seen: Picture) -> Any:
+def keys(seen: Picture) -> Any:
+    """Callee and endpoint of each call as one number."""
     return seen.hops.callee.astype(np.int64) * len(seen.hops.endpoints) + seen.hops.endpoint
 
 
 def _pairs(seen: Picture) -> list[tuple[int, int, int, int, float]]:
     """Two keys that follow each other in either order under one parent: keys, counts of the rarer and the commoner order, median share of work between."""
-    tracing, found, key = seen.tracing, seen.hops, _keys(seen)
+    tracing, found, key = seen.tracing, seen.hops, keys(seen)
     parent = tracing.traces.parent[found.call]
     used = np.flatnonzero((parent >= 0) & (tracing.zone[found.call] == AFFECTED) & ~seen.again[found.call] & (tracing.under[found.call] > 0))
     _, place, times = np.unique(np.stack([parent[used].astype(np.int64), key[used]]), axis=1, return_inverse=True, return_counts=True)

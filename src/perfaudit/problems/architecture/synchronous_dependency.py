@@ -25,7 +25,6 @@ What to try
 Make the call after the answer (a queue), or beside other work; ask at once what does not depend on each other; leave out what the answer does not show.
 """
 
-import math
 
 import numpy as np
 
@@ -35,7 +34,8 @@ from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.tracing import AFFECTED
 from perfaudit.problems._calls import SLOWER, Calls, Picture, calls_to, picture, queues, rounded, rows_of, with_queues
-from perfaudit.problems._traced import TRACES, claim, compared, named, of_spans
+from perfaudit.problems._traced import TRACES, claim, compared, of_spans
+from perfaudit.problems.architecture._added import IN_LINE, NEW, new_calls, times, where
 from perfaudit.problems.architecture._in_line import in_any_order, too_early
 
 NEEDS = ("spans",)
@@ -43,12 +43,8 @@ HELPS = ("requests", "events")
 RIVALS = ("cascading-delay", "retry-storm", "n-plus-one")
 WANTED = (TRACES,)
 
-#: A call is new where the reference made at most this share of the calls, and then at least so many per request (or it is a rare branch).
-NEW, OFTEN = 0.5, 0.1
 #: More new calls to one endpoint in a request are a loop over something.
 LOOP = 4.0
-#: Requests wait for this share of a call's time, at least, where it is in line; a call that was made beside other work has half of it or less.
-IN_LINE, BESIDE = 0.5, 0.5
 #: The new calls must carry this share of what was added, or something else is the reason.
 CARRIES = 0.5
 
@@ -68,28 +64,12 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     if seen is None:
         return Outcome.clear("the traces hold no call to another service")
     total = account.seconds or seen.seconds
-    new = _new(seen) if compared(account) else None
+    new = new_calls(seen) if compared(account) else None
     if new is not None and new.added.seconds >= RELEVANT * total:
         found = _judged(account, seen, new)
         if found is not None:
             return found
     return in_any_order(account, seen, FIXES) or too_early(account, seen) or Outcome.clear("requests wait for no call that is new, could be made beside another, or is given up before it is answered")
-
-
-def _new(seen: Picture) -> Calls | None:
-    """The endpoint whose calls requests wait for now and did not in the reference; that with the most added time."""
-    found, best = seen.hops, None
-    first = ~seen.again[found.call] & (seen.tracing.zone[found.call] == AFFECTED)
-    for callee, endpoint in sorted(set(zip(found.callee[first].tolist(), found.endpoint[first].tolist(), strict=True))):
-        if callee in found.front:
-            continue
-        calls = calls_to(seen, (found.callee == callee) & (found.endpoint == endpoint), found.names[callee])
-        now, before = calls.per_request
-        more = now >= OFTEN and before <= NEW * now
-        in_line = calls.waiting[0] >= IN_LINE and (calls.waiting[1] or 0.0) <= BESIDE * calls.waiting[0]
-        if (more or in_line) and calls.added.low > 0 and (best is None or calls.added.seconds > best.added.seconds):
-            best = calls
-    return best
 
 
 def _judged(account: TimeAccount, seen: Picture, new: Calls) -> Outcome | None:
@@ -104,13 +84,13 @@ def _judged(account: TimeAccount, seen: Picture, new: Calls) -> Outcome | None:
     else:
         ratio = new.ratio
     first = new.added.seconds - new.again.seconds
-    times = _times(seen, new)
-    if slow or carries < CARRIES or new.waiting[0] < IN_LINE or times >= LOOP or new.again.seconds > first:
+    often = times(seen, new)
+    if slow or carries < CARRIES or new.waiting[0] < IN_LINE or often >= LOOP or new.again.seconds > first:
         return None
     what = found.endpoints[found.endpoint[np.isin(found.call, np.flatnonzero(new.calls))][0]]
     n = int((new.first & (tracing.zone == AFFECTED)).sum())
     is_new = new.per_request[1] <= NEW * new.per_request[0]
-    query = of_spans(account, _where(seen, new), "count(*) AS calls, count(DISTINCT trace_id) AS requests, avg(duration_us) / 1e3 AS mean_ms")
+    query = of_spans(account, where(seen, new), "count(*) AS calls, count(DISTINCT trace_id) AS requests, avg(duration_us) / 1e3 AS mean_ms")
     owned = claim(account, new.calls, tracing.under, "traces: critical path below the calls", query)
     tests = (
         Test("calls per request that makes them, affected and reference", f"{new.per_request[0]:.2f} and {new.per_request[1]:.2f}", f"reference ≤ {NEW} of it, or it waited for half of the call at most", True, query=query),
@@ -121,7 +101,7 @@ def _judged(account: TimeAccount, seen: Picture, new: Calls) -> Outcome | None:
     rivals = (
         Test(f"mean of a call to {new.name}, affected over reference", rounded(ratio), f"< {SLOWER}", None if slow is None else not slow, "cascading-delay"),
         Test("seconds added by repeats over those added by first calls", round(max(0.0, new.again.seconds) / max(first, 1e-9), 3), "< 1", True, "retry-storm"),
-        Test("calls in a request that makes any", round(times, 2), f"< {LOOP:.0f}", True, "n-plus-one"),
+        Test("calls in a request that makes any", round(often, 2), f"< {LOOP:.0f}", True, "n-plus-one"),
     )
     return Outcome.problem(
         Finding(
@@ -143,20 +123,3 @@ def _judged(account: TimeAccount, seen: Picture, new: Calls) -> Outcome | None:
             fixes=FIXES,
         )
     )
-
-
-def _times(seen: Picture, new: Calls) -> float:
-    """Calls in a request that makes any, affected window."""
-    tracing = seen.tracing
-    count = tracing.per_trace(np.ones(len(new.first)), new.first & (tracing.zone == AFFECTED))
-    return float(count[count > 0].mean()) if (count > 0).any() else math.nan
-
-
-def _where(seen: Picture, calls: Calls) -> str:
-    """A SQL condition for the calls: the answering spans where there are some, else the calling ones."""
-    found = seen.hops
-    at = np.isin(found.call, np.flatnonzero(calls.calls))
-    entry = found.entry[at]
-    span = int(entry[entry >= 0][0]) if (entry >= 0).any() else int(found.call[at][0])
-    service, operation = (seen.tracing.texts(name, np.array([span]))[0] for name in ("service", "operation"))
-    return named(service=service, operation=operation)

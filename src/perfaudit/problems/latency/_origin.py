@@ -10,7 +10,8 @@ import numpy as np
 from perfaudit.evidence.components import CACHE, DATABASE, POOL, WAIT, WORKER
 from perfaudit.paths.attempts import below
 from perfaudit.paths.hops import per_request
-from perfaudit.problems._calls import Calls, Picture
+from perfaudit.paths.tracing import AFFECTED, REFERENCE
+from perfaudit.problems._calls import Calls, Picture, calls_to
 
 #: The calls must carry most of what was added outside of queues, or the origin is elsewhere.
 CARRIES = 0.5
@@ -39,6 +40,21 @@ def origin(seen: Picture) -> int | None:
         grew.pop(at)
         at = deeper
     return None
+
+
+def main_endpoint(seen: Picture, slow: Calls) -> Calls:
+    """The calls to the endpoint that carries most of what was added; all calls where none carries half, or where the reference has too few of its calls."""
+    tracing, found = seen.tracing, seen.hops
+    here = np.isin(found.call, np.flatnonzero(slow.calls))
+    scale = tracing.count(AFFECTED) / max(1, tracing.count(REFERENCE))
+    zone = tracing.zone[found.call]
+    weight = tracing.under[found.call] * np.where(zone == AFFECTED, 1.0, np.where(zone == REFERENCE, -scale, 0.0))
+    grew = np.bincount(found.endpoint[here], weight[here], len(found.endpoints))
+    at = int(np.argmax(grew))
+    if grew[at] < CARRIES * float(np.maximum(grew, 0).sum()):
+        return slow
+    chosen = calls_to(seen, here & (found.endpoint == at), slow.name)
+    return slow if chosen.became_slow is None and min(chosen.per_request) > 0 else chosen
 
 
 def others(seen: Picture, slow: Calls, queued: Any) -> float:

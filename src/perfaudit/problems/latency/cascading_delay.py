@@ -33,6 +33,7 @@ from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Status,
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.attempts import below
 from perfaudit.paths.tracing import AFFECTED, REFERENCE
+from perfaudit.problems._amplified import amplified, sides
 from perfaudit.problems._calls import (
     AS_MANY,
     SLOWER,
@@ -49,7 +50,7 @@ from perfaudit.problems._calls import (
 )
 from perfaudit.problems._traced import TRACES, claim, compared, named, of_spans
 from perfaudit.problems.latency._failing import failing
-from perfaudit.problems.latency._origin import CARRIES, origin, others, store
+from perfaudit.problems.latency._origin import CARRIES, main_endpoint, origin, others, store
 
 NEEDS = ("spans",)
 HELPS = ("requests", "events")
@@ -88,13 +89,17 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
 
 
 def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
-    """The test of one dependency whose calls carry added time."""
+    """The test of one dependency whose calls carry added time. Durations are compared within the endpoint that carries most: another mix of endpoints is no slowness."""
     tracing, name = seen.tracing, slow.name
-    if slow.became_slow is False:
-        return Outcome.clear(f"calls to {name} carry {slow.added.seconds:.1f} s more, but no call is surely and much slower ({slow.mean_ms[0]:.0f} ms against {slow.mean_ms[1]:.0f} ms): they are more, or repeated, or it is chance")
-    first = slow.added.seconds - slow.again.seconds
-    if slow.again.seconds > first:
-        return Outcome.clear(f"repeated calls to {name} carry {slow.again.seconds:.1f} s more, the first ones {first:.1f} s: the repeating is what hurts")
+    main = main_endpoint(seen, slow)
+    if main.became_slow is None:
+        few = f"the reference holds too few calls to {name} to compare with"
+        return Outcome.no_evidence(few, TRACES) if main.per_request[1] > 0 else Outcome.clear(f"{few}: they are new")
+    if not main.became_slow:
+        return Outcome.clear(f"calls to {name} carry {slow.added.seconds:.1f} s more, but no call is surely and much slower ({main.mean_ms[0]:.0f} ms against {main.mean_ms[1]:.0f} ms): they are more, or repeated, or it is chance")
+    repeated, first = sides(seen, amplified(seen, seen.hops.callee == seen.hops.names.index(name), name), slow)
+    if repeated > first:
+        return Outcome.clear(f"repeated calls to {name} and their queue carry {repeated:.1f} s more, the first ones {first:.1f} s: the repeating is what hurts")
     queued = waits(tracing, slow.calls)
     waited, gap, explains = with_queues(account, tracing, slow)
     whole = tracing.added(tracing.on_path).seconds
@@ -104,7 +109,7 @@ def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
     busier = arrivals(account)
     elsewhere = others(seen, slow, queued)
     tests = (
-        Test(f"mean of a call to {name}, affected minus reference, ms", None if slow.slower_ms is None else round(slow.slower_ms[1], 2), f"lower end of its interval > 0, ratio ≥ {SLOWER}", slow.became_slow),
+        Test(f"mean of a call to {name}, affected minus reference, ms", None if main.slower_ms is None else round(main.slower_ms[1], 2), f"lower end of its interval > 0, ratio ≥ {SLOWER}", main.became_slow),
         Test("share of what was added outside of queues that lies below these calls", round(carries, 3), f"≥ {CARRIES}", carries >= CARRIES),
         Test("share of what was added that is work outside of these calls", round(own, 3), f"≤ {OWN}", own <= OWN),
     )
@@ -112,25 +117,25 @@ def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
         return Outcome.clear(f"calls to {name} became slower, but carry only {carries:.0%} of what was added")
     if own > OWN and elsewhere > SLOWER:
         return Outcome.clear(f"work outside of the calls to {name} became slower as well, {elsewhere:.1f} times: what both share is slow, not {name}")
-    many = slow.more <= AS_MANY if math.isfinite(slow.more) else None
+    many = main.more <= AS_MANY if math.isfinite(main.more) else None
     rivals = (
-        Test("calls per request, affected over reference", rounded(slow.more), f"≤ {AS_MANY}", many, "synchronous-dependency"),
-        Test("seconds added by repeated calls over those by first ones", round(max(0.0, slow.again.seconds) / max(first, 1e-9), 3), "< 1", True, "retry-storm"),
+        Test("calls per request, affected over reference", rounded(main.more), f"≤ {AS_MANY}", many, "synchronous-dependency"),
+        Test("seconds added by repeated calls and their queue over those by first ones", round(repeated / max(first, 1e-9), 3), "< 1", True, "retry-storm"),
         Test("arrival rate, affected over reference", rounded(busier), f"< {RISE}", None if math.isnan(busier) else busier < RISE, "traffic-surge"),
         Test("own and database time of requests outside of these calls, affected over reference", rounded(elsewhere), f"≤ {SLOWER}", None if math.isnan(elsewhere) else elsewhere <= SLOWER, "noisy-neighbour"),
         Test("share of the added time in a worker that lies below these calls", round(carries, 3), f"≥ {CARRIES}", True, "worker-exhaustion"),
     )
-    if many is False and slow.more >= slow.ratio:
-        return Outcome.clear(f"a request calls {name} {slow.more:.1f} times as often as before: that is more than the calls became slower")
+    if many is False and main.more >= main.ratio:
+        return Outcome.clear(f"a request calls {name} {main.more:.1f} times as often as before: that is more than the calls became slower")
     method = "traces: critical path below the calls"
     owned = claim(account, slow.calls, tracing.under, method, _query(account, seen, slow))
     held = waited + gap > RELEVANT * (account.added_seconds or whole)
     where = store(seen, slow)
-    call = Measurement(slow.mean_ms[0], "ms", n=int((slow.first & (tracing.zone == AFFECTED)).sum()), method="mean of the calls in the affected window's traces", query=owned.share.query)
-    before = Measurement(slow.mean_ms[1], "ms", n=int((slow.first & (tracing.zone == REFERENCE)).sum()), method="mean of the calls in the reference's traces")
+    call = Measurement(main.mean_ms[0], "ms", n=int((main.first & (tracing.zone == AFFECTED)).sum()), method="mean of the calls in the affected window's traces", query=owned.share.query)
+    before = Measurement(main.mean_ms[1], "ms", n=int((main.first & (tracing.zone == REFERENCE)).sum()), method="mean of the calls in the reference's traces")
     finding = Finding(
         "cascading-delay",
-        f"{name} became slow, and {slow.by} with it: a call takes {slow.mean_ms[0]:,.0f} ms, {slow.mean_ms[1]:,.0f} ms before{where and f'; {where}'}",
+        f"{name} became slow, and {slow.by} with it: a call takes {main.mean_ms[0]:,.0f} ms, {main.mean_ms[1]:,.0f} ms before{where and f'; {where}'}",
         {"service": [name, *slow.callers], **({"route": owned.scope_route} if owned.routes else {})},
         owned.share,
         owned.added.seconds,

@@ -25,7 +25,6 @@ Fewer attempts, on one hop only, after growing random pauses, within a budget (1
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -33,8 +32,9 @@ from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Status, Test, Wanted
 from perfaudit.paths.account import TimeAccount
+from perfaudit.paths.attempts import below
 from perfaudit.paths.tracing import AFFECTED, REFERENCE
-from perfaudit.problems._amplified import BUDGET, Amplified, amplified, overloaded, two_tiers
+from perfaudit.problems._amplified import BUDGET, Amplified, amplified, overloaded, sides, two_tiers
 from perfaudit.problems._calls import AS_MANY, Calls, Picture, arrivals, calls_to, picture, queues, rounded, rows_of, with_queues
 from perfaudit.problems._traced import TRACES, claim, compared, named, of_spans
 
@@ -76,11 +76,13 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
 
 def _storm(account: TimeAccount, seen: Picture, most: Amplified, calls: Calls, before: bool) -> Outcome:
     tracing, name = seen.tracing, most.name
-    repeated = calls.again.seconds if before else float(tracing.seconds(tracing.on_path, AFFECTED, seen.again & _under(seen, calls)).seconds)
+    repeated, first = sides(seen, most, calls)
+    if not before:
+        repeated = float(tracing.seconds(tracing.on_path, AFFECTED, seen.again & below(tracing, calls.calls)).seconds)
     total, failed = account.seconds or seen.seconds, account.failed_beyond / max(account.count, 1)
     if repeated < RELEVANT * total and failed < RELEVANT:
         return Outcome.clear(f"a call to {name} takes {most.attempts[0]:.2f} attempts, but repeats own {repeated / max(total, 1e-9):.2%} of the time and requests succeed")
-    first = max(0.0, calls.added.seconds - calls.again.seconds) if before else None
+    more = rounded(min(repeated / max(first, 1e-9), MOST)) if before else None
     over, why = overloaded(seen, most)
     offered = most.attempts[0] * calls.more * arrivals(account) / (most.before[0] if most.before else math.nan)
     logical = calls.more * arrivals(account)
@@ -88,15 +90,15 @@ def _storm(account: TimeAccount, seen: Picture, most: Amplified, calls: Calls, b
         Test(f"attempts for each call to {name}", round(most.attempts[0], 3), f"lower end of its interval ({most.attempts[1]:.2f}) > {BUDGET}", True),
         Test("attempts a second, affected over reference", rounded(offered), f"≥ {BUDGET}", None if math.isnan(offered) else offered >= BUDGET),
         Test(f"{name} under the repeats", why, "takes longer, or works on for callers that gave up", over),
-        Test("seconds added by repeats over those added by first calls", None if first is None else rounded(min(repeated / max(first, 1e-9), MOST)), "≥ 1", None if first is None else repeated >= first),
+        Test("seconds added by repeats and their queue over those added by first calls", more, "≥ 1", None if more is None else more >= 1),
     )
     rivals = (
         Test("calls a second without the repeats, affected over reference", rounded(logical), f"≤ {AS_MANY}", None if math.isnan(logical) else logical <= AS_MANY, "traffic-surge"),
-        Test("seconds added by repeats over those added by first calls", None if first is None else rounded(min(repeated / max(first, 1e-9), MOST)), "≥ 1", None if first is None else repeated >= first, "cascading-delay"),
+        Test("seconds added by repeats and their queue over those added by first calls", more, "≥ 1", None if more is None else more >= 1, "cascading-delay"),
         Test("calls per request without the repeats, affected over reference", rounded(calls.more), f"≤ {AS_MANY}", None if math.isnan(calls.more) else calls.more <= AS_MANY, "synchronous-dependency"),
         Test("repeats that follow a failed attempt", round(most.failed_before, 3), "≥ 0.5: paging, polling and hedging repeat what did not fail", most.failed_before >= 0.5, "n-plus-one"),
     )
-    owned = claim(account, calls.calls if before else seen.again & _under(seen, calls), tracing.under if before else None, "traces: critical path below the calls, repeats included", _query(account, seen, calls))
+    owned = claim(account, calls.calls if before else seen.again & below(tracing, calls.calls), tracing.under if before else None, "traces: critical path below the calls, repeats included", _query(account, seen, calls))
     n = int((most.mask & (tracing.zone == AFFECTED)).sum())
     measured = Measurement(most.attempts[0], "attempts per call", most.attempts[1:], n=n, method="ratio over traces", query=owned.share.query)
     exhibits = [Exhibit(f"attempts for each call to {name}", measured, "spans")]
@@ -119,18 +121,12 @@ def _storm(account: TimeAccount, seen: Picture, most: Amplified, calls: Calls, b
         rejected=rivals,
         fixes=FIXES,
     )
-    slow = first is not None and repeated < first
+    slow = more is not None and more < 1
     if over is False or slow:
         parents = ("cascading-delay", "deploy-regression") if slow else ("deploy-regression", "cascading-delay")
         symptom = finding.with_(type="symptom", parents=parents, cause=f"{name} became slow by itself" if slow else "what is asked fails on every attempt")
         return Outcome(Status.SYMPTOM, symptom.title, (symptom,))
     return Outcome.problem(finding)
-
-
-def _under(seen: Picture, calls: Calls) -> Any:
-    from perfaudit.paths.attempts import below
-
-    return below(seen.tracing, calls.calls)
 
 
 def _query(account: TimeAccount, seen: Picture, calls: Calls) -> str:

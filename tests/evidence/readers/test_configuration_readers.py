@@ -181,7 +181,7 @@ def test_hostile_bytes_are_counted(read: Callable[..., Any], reader: ModuleType,
 LOOK_ALIKES = {
     "access log": b'192.0.2.1 - - [23/Nov/2026:08:00:00 +0000] "GET /keepalive_timeout HTTP/1.1" 200 5 "-" "-"\n' * 20,
     "nginx error log": b'2026/11/23 08:00:00 [error] 7#7: *1 upstream timed out (110: Operation timed out) while reading upstream, proxy_read_timeout 60; client\n' * 20,
-    "status": b"Variable_name\tValue_other\nThreads_connected\t5\nMax_used_connections\t9\n",
+    "status": b"Variable_name\tValue\nThreads_connected\t5\nMax_used_connections\t9\n",
     "postgres log": b"2026-11-23 08:00:00.000 UTC [7] LOG:  parameter \"max_connections\" changed to \"100\"\n" * 5,
     "a program's variables": b"HOME=/root\nPATH=/bin\nFOO=1\n",
     "logfmt": b"time=2026-11-23T08:00:00Z level=info msg=started pool_size=20\n" * 5,

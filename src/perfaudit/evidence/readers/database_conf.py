@@ -37,7 +37,7 @@ def sniff(sample: Sample) -> Recognised | None:
     if not lines:
         return None
     if table := next((t for line in lines[:2] if (t := _header(line))), None):
-        return Recognised(0.93, ("table", *table))
+        return Recognised(0.93, ("table", *table)) if table[0] == "postgresql" or _variables(lines) else None
     if any(m[1].lower() in _SERVERS for line in lines if (m := _SECTION.match(line))):
         fitting = sum(bool(line.lstrip()[:1] in "#;!" or _SECTION.match(line) or _PAIR.match(line) or _FLAG.match(line)) for line in lines)
         return Recognised(0.85, ("mysql",)) if fitting >= 0.9 * len(lines) else None
@@ -46,6 +46,12 @@ def sniff(sample: Sample) -> Recognised | None:
     known = {m[1].lower() for m in pairs} & _POSTGRES
     told = known and ("=" in pairs[0][0] or len(known) > 1) and len(pairs) >= 0.9 * plain
     return Recognised(0.8, ("postgresql",)) if told else None
+
+
+def _variables(lines: list[str]) -> bool:
+    """Whether the names are those of variables, in lower case: SHOW STATUS has the same header and counters such as Threads_connected."""
+    names = [line.lstrip("\"' ")[:1] for line in lines if not _header(line)]
+    return bool(names) and sum(name.islower() for name in names) > 0.9 * len(names)
 
 
 def _header(line: str) -> tuple[str, str] | None:

@@ -29,9 +29,13 @@ def attempts(tracing: Tracing) -> Attempts:
     n = len(tracing.traces)
     parent, start, end = tracing.traces.parent, tracing.traces.start, tracing.traces.end
     number, again, retried = np.zeros(n, np.int32), np.zeros(n, bool), np.zeros(n, bool)
-    calls = np.flatnonzero((parent >= 0) & tracing.is_("kind", "client"))
+    client = (parent >= 0) & tracing.is_("kind", "client")
+    said = tracing.resent
+    beside = np.zeros(n + 1, bool)  # parents of a failed call: only there anything can be repeated
+    beside[parent[client & tracing.failed]] = True
+    calls = np.flatnonzero(client & beside[parent])
     if not len(calls):
-        return Attempts(number, again, retried)
+        return Attempts(said, said > 0, retried)
     whom, _ = tracing.dependency
     operation, fingerprint, route = (tracing.symbol(name)[0] for name in ("operation", "fingerprint", "route"))
     key = (route[calls], fingerprint[calls], operation[calls], whom[calls], _unwrapped(tracing, calls))
@@ -43,7 +47,6 @@ def attempts(tracing: Tracing) -> Attempts:
     retried[calls[:-1][follows]] = True
     run = np.concatenate([[0], np.where(follows, 0, np.arange(1, len(calls)))])
     number[calls] = np.arange(len(calls)) - np.maximum.accumulate(run)
-    said = np.nan_to_num(tracing.number("resend_count")).astype(np.int32)
     number, again = np.maximum(number, said), again | (said > 0)
     return Attempts(number, again, retried)
 

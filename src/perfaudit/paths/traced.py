@@ -46,24 +46,22 @@ def labels(tracing: Tracing) -> Labels:
     tries = attempts(tracing)
     if tries.again.any():
         codes[below(tracing, tries.again)] = names.setdefault(RETRIES, len(names))
-    used, place = np.unique(codes, return_inverse=True)
+    used = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    place = np.zeros(len(names), np.int32)
+    place[used] = np.arange(len(used))
     texts = list(names)
-    return Labels(place.astype(np.int32), [texts[code] for code in used.tolist()])
+    return Labels(place[codes], [texts[code] for code in used.tolist()])
 
 
 def split(tracing: Tracing, zone: int = AFFECTED) -> dict[str, Sum]:
     """Request-seconds of each label in a zone, what owns none left out."""
     found = labels(tracing)
-    out = {}
-    for code, name in enumerate(found.names):
-        owned = tracing.seconds(tracing.on_path, zone, found.codes == code)
-        if owned.seconds > 0:
-            out[name] = owned
-    return out
+    sums = [tracing.sum_of(row, zone) for row in tracing.by_code(tracing.on_path, found.codes, len(found.names))]
+    return {name: owned for name, owned in zip(found.names, sums, strict=True) if owned.seconds > 0}
 
 
 def gained(tracing: Tracing) -> dict[str, Sum]:
     """Request-seconds of each label that the reference did not have, the most first; those that fell are negative."""
     found = labels(tracing)
-    out = {name: tracing.added(tracing.on_path, found.codes == code) for code, name in enumerate(found.names)}
-    return dict(sorted(out.items(), key=lambda item: (-item[1].seconds, item[0])))
+    sums = [tracing.added_of(row) for row in tracing.by_code(tracing.on_path, found.codes, len(found.names))]
+    return dict(sorted(zip(found.names, sums, strict=True), key=lambda item: (-item[1].seconds, item[0])))

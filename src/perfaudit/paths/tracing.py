@@ -21,6 +21,8 @@ from perfaudit.model import Windows
 
 #: Zones of a root: in the affected window, in the reference, elsewhere; a fragment is in none.
 AFFECTED, REFERENCE, REST, FRAGMENT = 0, 1, 2, -1
+#: Spans that are added up at once.
+BATCH = 2_000_000
 #: A flow with fewer traces in a window says nothing about its mean there (a t interval of 5 values is ± 1.2 standard deviations).
 LEAST_TRACES = 5
 
@@ -73,6 +75,7 @@ class Tracing:
     routes: list[tuple[str, str] | None] = field(default_factory=list)
     _symbols: dict[str, tuple[Any, list[str]]] = field(default_factory=dict)
     _numbers: dict[str, Any] = field(default_factory=dict)
+    _parts: dict[int, list[Any]] = field(default_factory=dict)
 
     # ------------------------------------------------------------ columns
 
@@ -88,8 +91,11 @@ class Tracing:
     def number(self, name: str) -> Any:
         """A numeric column as float64, NaN for null."""
         if name not in self._numbers:
-            self._numbers[name] = read_traces.number(self.bundle, name)[self.traces.row]
+            self._numbers[name] = self._read(name)
         return self._numbers[name]
+
+    def _read(self, name: str) -> Any:
+        return read_traces.number(self.bundle, name)[self.traces.row]
 
     def texts(self, name: str, spans: Any) -> list[str]:
         """The texts of some spans, "" for null."""
@@ -105,8 +111,13 @@ class Tracing:
     @cached_property
     def failed(self) -> Any:
         """Which spans say that they failed: status error, or HTTP status ≥ 500."""
-        status = self.number("http_status")
-        return self.is_("status", "error") | (np.nan_to_num(status) >= 500)
+        return self.is_("status", "error") | (self._read("http_status") >= 500)
+
+    @cached_property
+    def resent(self) -> Any:
+        """How often each call had been sent before, as the span says (``http.request.resend_count``), int32."""
+        said = self._read("resend_count")
+        return np.where(said > 0, said, 0).astype(np.int32)
 
     @cached_property
     def under(self) -> Any:
@@ -186,9 +197,19 @@ class Tracing:
 
     def seconds(self, values: Any, zone: int = AFFECTED, where: Any = None) -> Sum:
         """Request-seconds of ``values`` (µs by span, e.g. ``on_path``) in a zone, all flows."""
-        return self._sum(self.per_trace(values, where), zone)
+        return self.sum_of(self.per_trace(values, where), zone)
 
-    def _sum(self, per_trace: Any, zone: int) -> Sum:
+    def by_code(self, values: Any, codes: Any, count: int) -> Any:
+        """:meth:`per_trace` for the spans of each code 0 … ``count`` − 1 at once, shape (count, roots)."""
+        out, roots = np.zeros(count * len(self.roots)), len(self.roots)
+        for first in range(0, len(self.traces), BATCH):
+            some = slice(first, first + BATCH)
+            at = np.flatnonzero(self.place[some] >= 0) + first
+            out += np.bincount(codes[at].astype(np.int64) * roots + self.place[at], values[at], count * roots)
+        return out.reshape(count, roots)
+
+    def sum_of(self, per_trace: Any, zone: int = AFFECTED) -> Sum:
+        """Request-seconds of µs by trace (shape of :attr:`roots`) in a zone."""
         total, variance, traces = 0.0, 0.0, 0
         for flow, y, x, kept in self._strata(per_trace, zone):
             weight = float(self.weight[flow, zone])
@@ -204,7 +225,10 @@ class Tracing:
 
         Flows with fewer than :data:`LEAST_TRACES` in a window do not count: their mean is not known.
         """
-        per_trace = self.per_trace(values, where)
+        return self.added_of(self.per_trace(values, where))
+
+    def added_of(self, per_trace: Any) -> Sum:
+        """:meth:`added` for µs by trace (shape of :attr:`roots`)."""
         total, variance, traces = 0.0, 0.0, 0
         before = {flow: (y, kept) for flow, y, _, kept in self._strata(per_trace, REFERENCE)}
         for flow, y, _, kept in self._strata(per_trace, AFFECTED):
@@ -220,14 +244,14 @@ class Tracing:
 
     def _strata(self, per_trace: Any, zone: int) -> list[tuple[int, Any, Any, Any]]:
         """``(flow, values, durations, stands for)`` of the traces in a zone, by flow."""
-        at = np.flatnonzero(self.zone[self.roots] == zone)
-        flow = self.flow[self.roots[at]]
-        order = np.argsort(flow, kind="stable")
-        at, flow = at[order], flow[order]
-        cuts = np.flatnonzero(np.diff(flow)) + 1
-        whole = self.whole
-        stands = self.stands_for
-        return [(int(self.flow[self.roots[part[0]]]), per_trace[part], whole[part], stands[part]) for part in np.split(at, cuts) if len(part)]
+        if zone not in self._parts:
+            at = np.flatnonzero(self.zone[self.roots] == zone)
+            flow = self.flow[self.roots[at]]
+            at = at[np.argsort(flow, kind="stable")]
+            cuts = np.flatnonzero(np.diff(self.flow[self.roots[at]])) + 1
+            self._parts[zone] = [part for part in np.split(at, cuts) if len(part)]
+        whole, stands = self.whole, self.stands_for
+        return [(int(self.flow[self.roots[part[0]]]), per_trace[part], whole[part], stands[part]) for part in self._parts[zone]]
 
     @cached_property
     def stands_for(self) -> Any:

@@ -79,7 +79,7 @@ def traced(tracing: Tracing) -> list[Route]:
 
 def _filled(routes: list[Route], account: TimeAccount) -> list[Route]:
     """Holds that too few traces of the reference tell, from the log's durations there (a calm request hardly waits for a worker)."""
-    calm = {row.route: row.reference.mean / 1e6 for row in account.routes if row.route and row.reference.durations.n >= LEAST_TRACES}
+    calm = {row.route: row.reference.mean for row in account.routes if row.route and row.reference.durations.n >= LEAST_TRACES}
     return [Route(r.name, r.rate, (r.hold[0], calm.get(r.name, r.hold[1]))) if r.hold[1] != r.hold[1] else r for r in routes]
 
 
@@ -87,7 +87,7 @@ def logged(account: TimeAccount) -> list[Route]:
     """The log's routes. What they take now holds the wait for a worker, so the reference's mean stands for both; of a new route its shortest requests (10 %)."""
     out = []
     for row in account.routes:
-        before = row.reference.mean / 1e6 if row.reference.durations.n >= LEAST_REFERENCE else float("nan")
+        before = row.reference.mean if row.reference.durations.n >= LEAST_REFERENCE else float("nan")
         now = before if before == before else (row.affected.quantile(0.1) or 0.0) / 1e6
         rates = account.rate(account.windows.affected, row.affected.count), account.rate(account.windows.reference, row.reference.count)
         out.append(Route(row.route or "", rates, (now, before)))

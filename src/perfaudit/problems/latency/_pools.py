@@ -28,8 +28,8 @@ POOL_METRICS = Wanted(
 SLOWER = 1.3
 #: Arrivals up to this factor are no surge (problems.architecture.traffic_surge.RISE).
 RISE = 1.25
-#: An acquisition of a free connection takes microseconds to a few milliseconds (measured in eleven recordings: mean 0.03–0.24 ms); from this on it waited for a holder, ms.
-WAITED = 5.0
+#: An acquisition of a free connection takes microseconds (measured in eleven recordings: mean 0.03–0.24 ms); from this mean on, seconds, it waits for a holder (baseline.windows.FLOOR_US).
+PRACTICAL = 0.002
 #: Of four successive parts of the affected window, the last gets at most this share of the connections that the reference got for the same acquisitions: they do not come back.
 #: A pool that is merely full goes on at size / hold, which is more than the calm time needed.
 STARVED = 0.5
@@ -43,7 +43,8 @@ LEAST = 10
 class Pool:
     """What is known of the pool. ``share``, ``low``: share of request-seconds added by waiting, and the lower end of its interval; ``failing``: share of requests that fail waiting.
 
-    ``metrics``: affected and reference. ``at_limit``: waits are those of a full pool (None: unknown).
+    ``metrics``: affected and reference. ``each``: mean seconds of an acquisition, beyond the reference's where there is one. ``queues``: acquisitions take longer
+    than holds, which needs a queue of more than all connections.
     """
 
     claim: Claim | None
@@ -53,6 +54,8 @@ class Pool:
     low: float
     failing: float
     added: float
+    each: float
+    queues: bool
     compared: bool
     services: list[str]
     n: int
@@ -62,11 +65,13 @@ class Pool:
 
     @property
     def at_limit(self) -> bool | None:
-        """Whether all connections of an instance are in use at times, by metrics, else whether acquisitions take as long as only a wait does."""
-        full = self.metrics[0].full
-        if full is not None:
-            return full > 0
-        return None
+        """Whether all connections of an instance are in use at times: by metrics, else by waits longer than holds. None: unknown."""
+        now = self.metrics[0]
+        if now.full:
+            return True
+        if now.full is not None and now.samples >= _gauges.SAMPLES:
+            return False
+        return True if self.queues else None
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def look(evidence: Evidence, account: TimeAccount) -> Pool | None:
     query = metrics[0].query
     waiting = Measurement(queue, "requests waiting for a connection on average", n=metrics[0].samples, method="metrics of the pool", query=query)
     failing = (metrics[0].timeouts or 0.0) * window / max(account.count, 1)
-    return Pool(None, None, metrics, share, share if metrics[0].samples >= LEAST else 0.0, failing, seconds, account.windows.reference is not None and before is not None, _services(evidence, account), metrics[0].samples, "metrics of the pool", query,
+    return Pool(None, None, metrics, share, share if metrics[0].samples >= LEAST else 0.0, failing, seconds, seconds / max(1, account.count), False, account.windows.reference is not None and before is not None, _services(evidence, account), metrics[0].samples, "metrics of the pool", query,
                 [("requests that wait for a connection", waiting, "metrics"), *_of_metrics(metrics)])  # fmt: skip
 
 
@@ -120,7 +125,11 @@ def _traced(account: TimeAccount, tracing: Tracing, waits: Any, metrics: tuple[G
         for zone, word in ((AFFECTED, "affected window"), (REFERENCE, "reference"))
         if len(took[zone])
     ]
-    return Pool(owned, holds(tracing), metrics, float(owned.share.value or 0.0), owned.added.low / total if total else 0.0, failing, max(0.0, owned.added.seconds), compared(account), services, tracing.count(AFFECTED), "traces: critical path", query,
+    found = holds(tracing)
+    held = found.held[found.known & (tracing.zone[found.span] == AFFECTED)]
+    each = (float(took[AFFECTED].mean()) - (float(took[REFERENCE].mean()) if compared(account) and len(took[REFERENCE]) else 0.0)) / 1e3 if len(took[AFFECTED]) else 0.0
+    queues = len(held) >= LEAST and float(took[AFFECTED].mean()) * 1e3 > float(held.mean())
+    return Pool(owned, found, metrics, float(owned.share.value or 0.0), owned.added.low / total if total else 0.0, failing, max(0.0, owned.added.seconds), each, queues, compared(account), services, tracing.count(AFFECTED), "traces: critical path", query,
                 exhibits + _of_metrics(metrics))  # fmt: skip
 
 
@@ -297,8 +306,15 @@ def rivals(evidence: Evidence, account: TimeAccount, pool: Pool, why: Cause) -> 
         Test("mean of a database span, affected over reference", None if statements is None else round(statements, 3), f"≤ {SLOWER}: the database has room", None if statements is None else statements <= SLOWER, "missing-index"),
         Test("connections that the server refused", refused, "0", None if refused is None else refused == 0, "server-connection-saturation"),
         Test("seconds waited for a worker over those for a connection", round(queue / pool.added, 3) if pool.added > 0 else None, "< 1", queue < pool.added if pool.added > 0 else None, "worker-exhaustion"),
-        Test("arrival rate, affected over reference", round(ratio, 3) if math.isfinite(ratio) else None, f"< {RISE}", ratio < RISE if math.isfinite(ratio) else None, "traffic-surge"),
+        _surge(why, ratio),
     )
+
+
+def _surge(why: Cause, ratio: float) -> Test:
+    """More traffic: ruled out by the rate, or by connections that nobody works on."""
+    if why.name == "leak":
+        return Test(why.test.test, why.test.value, f"{why.test.bound}: no traffic fills a pool so", True, "traffic-surge", why.test.query)
+    return Test("arrival rate, affected over reference", round(ratio, 3) if math.isfinite(ratio) else None, f"< {RISE}", ratio < RISE if math.isfinite(ratio) else None, "traffic-surge")
 
 
 def _statements(account: TimeAccount) -> float | None:

@@ -31,7 +31,7 @@ from perfaudit.evidence.store import Evidence
 from perfaudit.model import Exhibit, Finding, Measurement, Outcome, Status
 from perfaudit.paths.account import TimeAccount
 from perfaudit.problems._traced import TRACES
-from perfaudit.problems.latency._pools import POOL_METRICS, Cause, Pool, cause, look, rivals, tests
+from perfaudit.problems.latency._pools import POOL_METRICS, PRACTICAL, Cause, Pool, cause, look, rivals, tests
 
 NEEDS = ("spans|metrics",)
 HELPS = ("requests", "spans", "metrics", "sessions", "lock_events")
@@ -51,6 +51,10 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         return Outcome.clear(f"waiting for a connection owns {max(0.0, pool.share):.1%} of the time more than in the reference" if pool.compared else f"waiting for a connection owns {pool.share:.1%} of the time")
     if pool.low <= 0 and pool.failing < RELEVANT:
         return Outcome.clear("the wait for a connection is within the error of its measurement")
+    if pool.each < PRACTICAL and pool.failing < RELEVANT:
+        return Outcome.clear(f"an acquisition takes {pool.each * 1e3:.1f} ms{' longer than in the reference' if pool.compared else ''}: nobody waits for a holder")
+    if pool.at_limit is False:
+        return Outcome.clear("a connection was free at every sample of the pool: what an acquisition takes is not a wait for a holder")
     if not pool.compared and not pool.at_limit:
         return Outcome.clear("connections are waited for, but nothing shows that all of them are in use, and there is no calm time to compare with")
     why = cause(evidence, account, pool)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.components import CACHE, DATABASE, DOWNSTREAM, POOL, SELF, WAIT, WORKER
 from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Fix, Test, Wanted, Window
@@ -146,6 +147,11 @@ def _of_metrics(account: TimeAccount, metrics: tuple[Gauges, Gauges]) -> Queue:
     share = seconds / account.seconds if account.seconds else 0.0
     known = metrics[0].samples >= 10
     return Queue(min(1.0, share), share if known else 0.0, seconds, 0.0, seconds / max(1, account.count), before is not None, caller(account), [], busy(account), metrics, metrics[0].samples, "metrics of the queue", metrics[0].query)
+
+
+def slower(account: TimeAccount) -> bool:
+    """Whether requests take longer, or fail more often, than in the reference."""
+    return account.added_seconds >= RELEVANT * account.seconds or account.failed_beyond >= RELEVANT * account.count or account.requests is None
 
 
 def load(account: TimeAccount) -> float:

@@ -29,8 +29,9 @@ from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence
 from perfaudit.model import Exhibit, Finding, Measurement, Outcome, Status
 from perfaudit.paths.account import TimeAccount
+from perfaudit.problems._gauges import SAMPLES
 from perfaudit.problems._traced import TRACES
-from perfaudit.problems.throughput._workers import PRACTICAL, WORKER_METRICS, Cause, Queue, cause, look, rivals, tests
+from perfaudit.problems.throughput._workers import PRACTICAL, WORKER_METRICS, Cause, Queue, cause, look, rivals, slower, tests
 
 NEEDS = ("requests|spans", "spans|metrics")
 HELPS = ("requests", "spans", "metrics")
@@ -45,10 +46,14 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         return Outcome.no_evidence("nothing tells how long requests wait for a worker: neither upstream times with traces, nor spans or metrics of the queue", *WANTED)
     if queue.share < RELEVANT or queue.low <= 0:
         return Outcome.clear(f"waiting for a worker owns {max(0.0, queue.share):.1%} of the time{' more than in the reference' if queue.compared else ''}")
+    if queue.compared and not slower(account):
+        return Outcome.clear(f"a request waits {queue.each * 1e3:.1f} ms longer for a worker, but requests are not slower than in the reference")
     if queue.each < PRACTICAL:
         return Outcome.clear(f"a request waits {queue.each * 1e3:.1f} ms {'longer than in the reference ' if queue.compared else ''}for a worker: nobody would feel it")
     if not queue.compared and not queue.metrics[0].full:
         return Outcome.clear("workers are waited for, but nothing shows that all of them are busy, and there is no calm time to compare with")
+    if queue.metrics[0].full == 0 and queue.metrics[0].samples >= SAMPLES:
+        return Outcome.clear(f"a worker was free in each of {queue.metrics[0].samples} samples: what is waited for is not a worker")
     why = cause(evidence, account, queue)
     if why is None:
         return Outcome.clear(f"requests wait for a worker, but no more workers are busy than in the reference ({queue.busy.now if queue.busy else 0:.2g}), and nothing shows that all are")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -265,3 +266,11 @@ def test_spellings_of_spring() -> None:
     for name in ("spring.datasource.hikari.maximum-pool-size", "spring.datasource.hikari.maximumPoolSize", "SPRING_DATASOURCE_HIKARI_MAXIMUM_POOL_SIZE"):
         assert spring(name) == ("hikari", "maximum-pool-size")
     assert spring("my.secret") == ("", "")
+
+
+@each
+def test_blanks_without_end_cost_no_time(reader: ModuleType, name: str, data: bytes, numbers: dict[str, float]) -> None:
+    for tail in (b"\n" * 200_000, b" " * 200_000 + b"'", b"a" + b" " * 100_000 + b"'", b";" * 100_000 + b"="):
+        begun = time.process_time()
+        reader.sniff(Sample(name, data + tail))
+        assert time.process_time() - begun < 1

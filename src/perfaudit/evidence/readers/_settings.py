@@ -110,6 +110,7 @@ _SPRING = {_bare(n): n for n in settings.names("spring")}
 
 def spring(path: str) -> tuple[str, str]:
     """Component and name of a Spring property in any of its spellings (relaxed binding), ("", "") where it is none that is known."""
+    path = path[:200]
     _, found, last = re.sub(r"[_\-]", ".", path.lower()).rpartition("hikari.")
     if found and _bare(last) in _HIKARI:
         return "hikari", _HIKARI[_bare(last)]

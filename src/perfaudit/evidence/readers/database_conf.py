@@ -24,7 +24,7 @@ TABLES = ("settings",)
 #: Parameters by which postgresql.conf is known when it names none that perfaudit has a use for.
 _POSTGRES = settings.names("postgresql")
 _MYSQL = settings.names("mysql")
-_PAIR = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*(?:=\s*|\s+)('(?:[^']|'')*+'|[^#'\n]*?)\s*(?:#.*)?$")
+_PAIR = re.compile(r"\s*+([A-Za-z_][\w.-]*+)(?:\s*+=\s*+|\s++)('(?:[^']|'')*+'|[^#'\n]*+)\s*+(?:#.*)?$")
 _SECTION = re.compile(r"\s*\[([\w.-]+)\]\s*(?:#.*)?$")
 _FLAG = re.compile(r"\s*[A-Za-z][\w-]*\s*$")
 _SERVERS = frozenset({"mysqld", "server", "mariadb", "mariadbd", "client-server"})

@@ -23,7 +23,7 @@ VERSION = 1
 TABLES = ("settings",)
 _KNOWN = settings.names("gunicorn")
 _ASSIGNED = re.compile(rb"(?m)^(bind|worker_class|workers|threads|timeout|keepalive|graceful_timeout|max_requests|preload_app|accesslog|errorlog|wsgi_app) = ")
-_FOREIGN = re.compile(rb"(?m)^\s*\[[\w.-]+\]\s*$|;\s*$")
+_FOREIGN = re.compile(rb"(?m)^[ \t]*+\[[\w.-]++\][ \t]*+\r?$|;[ \t]*+\r?$")
 
 
 def sniff(sample: Sample) -> Recognised | None:

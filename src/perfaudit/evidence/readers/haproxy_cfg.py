@@ -16,7 +16,7 @@ NAME = "HAProxy configuration"
 VERSION = 1
 TABLES = ("settings",)
 _SECTION = re.compile(r"(global|defaults|frontend|backend|listen)\b\s*(\S*)")
-_TELLING = re.compile(rb"(?m)^\s+(?:timeout (?:server|client|connect|queue|http-request)|balance|option httplog|mode (?:http|tcp))\b")
+_TELLING = re.compile(rb"(?m)^[ \t]++(?:timeout (?:server|client|connect|queue|http-request)|balance|option httplog|mode (?:http|tcp))\b")
 
 
 def sniff(sample: Sample) -> Recognised | None:

@@ -22,9 +22,9 @@ NAME = "Kubernetes manifest or application.yml"
 VERSION = 1
 TABLES = ("settings",)
 _KINDS = r"(?:Deployment|StatefulSet|DaemonSet|ReplicaSet|HorizontalPodAutoscaler|Pod)\b"
-_MANIFEST = re.compile(rf'(?m)(?:^\s*(?:- )?|[{{,]\s*)"?kind"?\s*:\s*"?{_KINDS}'.encode())
+_MANIFEST = re.compile(rf'(?m)(?:^[ \t]*+(?:- )?|[{{,]\s*)"?kind"?\s*:\s*"?{_KINDS}'.encode())
 _SPRING = re.compile(rb"(?m)^(?:spring|server|resilience4j)[\w.-]*:\s*$")
-_LEAF = re.compile(rb"(?m)^\s+(?:maximum-?pool-?size|maximumPoolSize|hikari|max-?attempts|threads|keep-alive-timeout|connection-timeout)\s*:")
+_LEAF = re.compile(rb"(?m)^[ \t]++(?:maximum-?pool-?size|maximumPoolSize|hikari|max-?attempts|threads|keep-alive-timeout|connection-timeout)\s*:")
 #: Depth and values of a document once its aliases are written out; a manifest of an application has a depth of 12 and some 1,000 values.
 DEEPEST, MOST_VALUES = 60, 60_000
 

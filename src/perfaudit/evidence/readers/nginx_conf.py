@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 NAME = "nginx configuration"
 VERSION = 1
 TABLES = ("settings",)
-_DIRECTIVE = re.compile(rb"\s*[a-z_0-9]+(?:\s+[^;{}#]+)?\s*[;{]|\s*[#}'\"]|\s*[^=:]*;\s*(?:#.*)?$")
-_TELLING = re.compile(rb"(?m)^\s*(?:worker_processes|worker_connections|upstream\s+\S+\s*\{|proxy_\w+_timeout|proxy_pass|proxy_next_upstream\w*|keepalive_timeout|keepalive)\b")
+_DIRECTIVE = re.compile(rb"\s*+(?:[a-z_0-9]++[^;{}#]*+[;{]|[#}'\"]|[^=:;]*+;)")
+_TELLING = re.compile(rb"(?m)^[ \t]*+(?:worker_processes|worker_connections|upstream\s+\S+\s*\{|proxy_\w+_timeout|proxy_pass|proxy_next_upstream\w*|keepalive_timeout|keepalive)\b")
 _TOKEN = re.compile(r"#[^\n]*|'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\"|[;{}]|\n|[^\s;{}'\"#][^\s;{}]*+|['\"]", re.S)
 _BLOCKS = frozenset({"http", "events", "server", "location", "upstream", "stream", "mail"})
 _KEPT = frozenset({"proxy_next_upstream", "proxy_next_upstream_timeout", "proxy_http_version", "keepalive_requests", "client_body_timeout", "client_header_timeout", "send_timeout"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ SAMPLES = 20
 class Gauges:
     """What was seen in one window, all instances together. None: no such series.
 
-    ``full``: share of samples in which an instance had all in use; ``least``: in use at the least over the limit in the last quarter of the window; ``size``: limits added up;
+    ``full``: share of samples in which an instance had all in use; ``least``: in use at the least over the limit in the last quarter of the window; ``size``: limits (medians over the window) added up;
     ``busy``: mean number in use; ``waiting``: mean number that waits; ``waited``: seconds waited per second; ``hold``: mean seconds of a finished hold, ``held``: seconds of finished holds per second (their mean number, by Little's law); ``timeouts``: per second.
     """
 
@@ -101,14 +102,15 @@ def _gauges(series: dict[str, dict[tuple[tuple[str, str], ...], list[tuple[int, 
     late = window.end - (window.end - window.start) // 4
     used, limits = series.get("used", {}), series.get("limit", {})
     for instance, points in used.items():
-        most = max((v for _, v in limits.get(instance, ())), default=0.0)
-        if most > 0:
-            full += [value >= FULL * most for _, value in points]
-            last = [value / most for time, value in points if time >= late]
-            least += [min(last)] if last else []
+        bounds = limits.get(instance, [])
+        when = [time for time, _ in bounds]
+        shares = [(time, value / bounds[max(0, bisect_right(when, time) - 1)][1]) for time, value in points if bounds and bounds[max(0, bisect_right(when, time) - 1)][1] > 0]
+        full += [share >= FULL for _, share in shares]
+        last = [share for time, share in shares if time >= late]
+        least += [min(last)] if last else []
     waits, holds, held = (_grown(series, role, window) for role in ("wait", "holds", "held"))
     return Gauges(
-        float(np.mean(full)) if full else None, max(least, default=None), sum(max(v for _, v in p) for p in limits.values()) if limits else None, _mean(used), _mean(series.get("waiting", {})), waits,
+        float(np.mean(full)) if full else None, max(least, default=None), sum(float(np.median([v for _, v in p])) for p in limits.values()) if limits else None, _mean(used), _mean(series.get("waiting", {})), waits,
         held / holds if held is not None and holds else None, held, _grown(series, "timeouts", window), len(full) or sum(len(p) for s in series.values() for p in s.values()),
         f"SELECT name, labels, avg(value) AS mean, max(value) AS most FROM metrics WHERE {condition} GROUP BY 1, 2 ORDER BY 1",
     )  # fmt: skip

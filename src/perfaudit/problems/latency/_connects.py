@@ -29,6 +29,8 @@ LASTS = 0.2
 SETTING_UP = 1_000
 #: Waits in a queue spread widely, set-ups hardly: the lower decile of acquisitions is at least this share of their mean.
 EVEN = 0.4
+#: Five round trips of 50 ms (TCP 1, TLS 1.3 1, start-up and SCRAM 3, RFC 5802): an acquisition that takes longer on average waits for something else, µs.
+LONGEST = 250_000
 #: Fewer values tell no share (standard error 0.11 at most from 20).
 LEAST = 20
 #: Looks at the sessions from which "gone at the next one" says something; kept sessions that fell to this share of the reference's are no longer a pool.
@@ -84,7 +86,7 @@ def _traced(account: TimeAccount, tracing: Tracing) -> Churn | None:
     connects = tracing.own == CONNECT
     pooled = False
     if not connects.any() or not (connects & (tracing.zone == AFFECTED)).any():
-        connects = _slow_acquisitions(tracing)
+        connects = set_up_on_acquisition(tracing)
         pooled = True
         if connects is None:
             return None
@@ -107,14 +109,14 @@ def _traced(account: TimeAccount, tracing: Tracing) -> Churn | None:
                  _ratio(tracing), services, owned.routes, "spans of the set-up" if not pooled else "acquisitions that all take as long as a set-up", "spans", tracing.count(AFFECTED), "traces: critical path", query, pooled)  # fmt: skip
 
 
-def _slow_acquisitions(tracing: Tracing) -> Any:
+def set_up_on_acquisition(tracing: Tracing) -> Any:
     """Acquisitions of connections that evenly take as long as a set-up and did not in the reference; None where they do not."""
     waits = (tracing.own == POOL) & ~tracing.failed
     now, before = (tracing.took[waits & (tracing.zone == z)] for z in (AFFECTED, REFERENCE))
     if min(len(now), len(before)) < LEAST:
         return None
     low = float(np.quantile(now, 0.1))
-    if low < SETTING_UP or low < EVEN * float(now.mean()) or low < 3 * float(np.median(before)):
+    if low < SETTING_UP or not EVEN * float(now.mean()) <= low or now.mean() > LONGEST or low < 3 * float(np.median(before)) or (tracing.failed & (tracing.own == POOL) & (tracing.zone == AFFECTED)).any():
         return None
     return waits & (tracing.took >= SETTING_UP)
 

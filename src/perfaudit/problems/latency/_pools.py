@@ -227,7 +227,7 @@ def _other_work(evidence: Evidence, account: TimeAccount, pool: Pool) -> Cause |
         held = _compare(found.held, found.known, zone)
         outside = _compare(found.other + found.calls, found.known, zone)
         if held is not None and outside is not None and held[0] >= SLOWER and held[1] > 0 and outside[2] >= 0.5 * held[2]:
-            test = Test("time within a hold that is no statement, affected over reference", round(outside[0], 3), "at least half of what the hold grew by", True, query=pool.query)
+            test = Test("time within a hold that is no statement, affected minus reference, ms", round(outside[2] / 1e3, 2), "at least half of what the hold grew by", True, query=pool.query)
             return Cause("other work", "held while other work is done", text, test, (OTHER_FIX, LIMIT_FIX))
     now, before = pool.metrics
     if now.hold is not None and before.hold and now.hold >= SLOWER * before.hold:
@@ -271,13 +271,13 @@ def _leaking(test: Test) -> Cause:
 
 
 def _compare(values: Any, where: Any, zone: Any) -> tuple[float, float, float] | None:
-    """``(ratio, lower end of the difference, difference)`` of means in µs, affected against reference; None where there are too few."""
+    """``(ratio, lower end of the difference, difference)`` of means in µs, affected against reference; None where there are too few. The ratio to nothing is infinite."""
     now, before = (values[where & (zone == z)].astype(np.float64) for z in (AFFECTED, REFERENCE))
-    if min(len(now), len(before)) < LEAST or before.mean() <= 0:
+    if min(len(now), len(before)) < LEAST:
         return None
     found = two_sample(before, now, least=1.0)
     low = found.low if found.low is not None else 0.0
-    return float(now.mean() / before.mean()), low, float(now.mean() - before.mean())
+    return float(now.mean() / before.mean()) if before.mean() > 0 else math.inf, low, float(now.mean() - before.mean())
 
 
 # -------------------------------------------------------------------- tests and fixes

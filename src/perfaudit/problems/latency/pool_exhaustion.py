@@ -31,6 +31,7 @@ from perfaudit.evidence.store import Evidence
 from perfaudit.model import Exhibit, Finding, Measurement, Outcome, Status
 from perfaudit.paths.account import TimeAccount
 from perfaudit.problems._traced import TRACES
+from perfaudit.problems.latency._connects import set_up_on_acquisition
 from perfaudit.problems.latency._pools import POOL_METRICS, PRACTICAL, Cause, Pool, cause, look, rivals, tests
 
 NEEDS = ("spans|metrics",)
@@ -55,6 +56,8 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         return Outcome.clear(f"an acquisition takes {pool.each * 1e3:.1f} ms{' longer than in the reference' if pool.compared else ''}: nobody waits for a holder")
     if pool.at_limit is False:
         return Outcome.clear("a connection was free at every sample of the pool: what an acquisition takes is not a wait for a holder")
+    if pool.compared and not pool.metrics[0].full and account.tracing is not None and set_up_on_acquisition(account.tracing) is not None:
+        return Outcome.clear("all acquisitions take evenly longer, the shortest too: a connection is set up in each, none is waited for")
     if not pool.compared and not pool.at_limit:
         return Outcome.clear("connections are waited for, but nothing shows that all of them are in use, and there is no calm time to compare with")
     why = cause(evidence, account, pool)

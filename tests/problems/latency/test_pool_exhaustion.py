@@ -1,0 +1,138 @@
+"""Pools that are empty for four reasons, what only looks like one, and health."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from perfaudit.model import Status
+from perfaudit.testing import assert_clear, assert_no_evidence, assert_problem, examine
+from tests.calls import Node, Rng, about, call, database, served
+from tests.queues import Run, Use, recorded, simulate
+from tests.traffic import requests
+
+CHECK = "pool-exhaustion"
+HIKARI = ("hikaricp_connections_active", "hikaricp_connections_max", "hikaricp_connections_pending")
+
+
+def select(late: bool, rng: Rng, slow: float = 1.0, other: float = 0.0, leak: float = 0.0, service: str = "shop") -> Use:
+    """A request that takes a connection, runs a statement (``slow``: times its calm length), calls somebody (``other`` ms) and commits."""
+    first, last = about(rng, 12 * (slow if late else 1)), about(rng, 3)
+    between = [call(service, "POST", served("mail", "POST /send", about(rng, other)), own=0.1)] if late and other else []
+    spent = sum(n.own + sum(m.own for m in n.below) for n in between)
+    root = served(service, "GET /items" if rng.random() < 0.6 else "POST /orders", 1.0, database(service, first), *between, database(service, last, "commit"))
+    return Use(root, first + spent + last, returns=not (late and rng.random() < leak))
+
+
+def four(_: float) -> int:
+    return 4
+
+
+@pytest.mark.parametrize(("wait", "kind", "sampled"), [("pool.acquire", "internal", 1.0), ("HikariDataSource.getConnection", None, 1.0), ("db.pool.get", "client", 0.4)])
+def test_connections_that_do_not_come_back_are_a_leak(wait: str, kind: str | None, sampled: float) -> None:
+    run = simulate(lambda late, rng: select(late, rng, leak=0.02), four)
+    found = assert_problem(CHECK, **recorded(run, wait, kind=kind, sampled=sampled))
+    assert "not given back" in found.cause and "way out" in found.fixes[0].action
+    assert found.scope["service"] == "shop" and found.type == "problem"
+    assert next(t for t in found.rejected if t.problem == "traffic-surge").passed
+
+
+def test_a_leak_shows_in_metrics_alone() -> None:
+    run = simulate(lambda late, rng: select(late, rng, leak=0.02), four)
+    given = recorded(run, "x")
+    found = assert_problem(CHECK, requests=given["requests"], metrics=run.gauges(four, HIKARI, application="billing"))
+    assert found.scope["service"] == "billing" and found.share.value and found.share.value > 0.2
+
+
+def test_connections_held_while_somebody_else_is_called() -> None:
+    run = simulate(lambda late, rng: select(late, rng, other=220), four)
+    found = assert_problem(CHECK, **recorded(run, "pool.acquire"))
+    assert "something else" in found.cause and "other work" in found.fixes[0].action
+
+
+def test_statements_that_became_slow_make_it_a_symptom() -> None:
+    run = simulate(lambda late, rng: select(late, rng, slow=18), four)
+    outcome = examine(CHECK, **recorded(run, "pool.acquire"))
+    assert outcome.status is Status.SYMPTOM
+    found = outcome.findings[0]
+    assert found.type == "symptom" and {"missing-index", "row-lock-contention"} <= set(found.parents)
+    assert next(t for t in found.rejected if t.problem == "missing-index").passed is False
+
+
+def test_calls_within_the_hold_that_became_slow_make_it_a_symptom() -> None:
+    def plan(late: bool, rng: Rng) -> Use:
+        between = call("shop", "POST", served("mail", "POST /send", about(rng, 230 if late else 20)), own=0.1)
+        first, last = about(rng, 8), about(rng, 3)
+        return Use(served("shop", "GET /items", 1.0, database("shop", first), between, database("shop", last)), first + last + between.below[0].own + 0.1)
+
+    outcome = examine(CHECK, **recorded(simulate(plan, four), "pool.acquire"))
+    assert outcome.status is Status.SYMPTOM and "cascading-delay" in outcome.findings[0].parents
+
+
+def test_a_pool_that_became_smaller_is_told() -> None:
+    def size(t: float) -> int:
+        return 1 if t >= 40 else 8
+
+    run = simulate(lambda late, rng: select(late, rng), size, rate=45, patience=4000)
+    found = assert_problem(CHECK, **recorded(run, "pool.acquire"), metrics=run.gauges(size, HIKARI, pool="main"))
+    assert "1 connections, 8 before" in found.cause and "Size the pool" in found.fixes[0].action
+
+
+def test_more_of_the_same_requests_are_a_surge() -> None:
+    run = simulate(lambda late, rng: select(late, rng), lambda _: 1, surge=2.6)
+    outcome = examine(CHECK, **recorded(run, "pool.acquire"))
+    assert outcome.status is Status.SYMPTOM and "traffic-surge" in outcome.findings[0].parents
+
+
+def test_a_set_up_in_each_acquisition_is_no_wait() -> None:
+    def plan(late: bool, rng: Rng) -> Use:
+        return Use(served("shop", "GET /items", 1.0, database("shop", about(rng, 5))), 1.0)
+
+    run = simulate(plan, lambda _: 50)
+    rng_waits = [25.0 + i % 7 if at >= 40 else 0.0 for i, at in enumerate(run.at)]
+    run.wait = rng_waits
+    assert "set up" in assert_clear(CHECK, **recorded(run, "pool.acquire")).reason
+
+
+def test_slow_acquisitions_while_connections_are_free_are_none() -> None:
+    """A process without a processor makes every span longer; its pool is not empty."""
+    run = simulate(lambda late, rng: select(late, rng), lambda _: 50)
+    rng: Any = iter(range(10**6))
+    run.wait = [float(next(rng) % 40) if at >= 40 else 0.0 for at in run.at]
+    assert "free at every sample" in assert_clear(CHECK, **recorded(run, "pool.acquire"), metrics=run.gauges(lambda _: 50, HIKARI)).reason
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_health_is_clear(seed: int) -> None:
+    run = simulate(lambda late, rng: select(late, rng), four, seed=seed)
+    assert_clear(CHECK, **recorded(run, "pool.acquire", seed=seed))
+
+
+def test_a_pool_that_always_waits_a_little_is_how_it_is() -> None:
+    run = simulate(lambda late, rng: select(late, rng), lambda _: 1, rate=30, seed=4)
+    assert_clear(CHECK, **recorded(run, "pool.acquire"))
+
+
+def test_without_spans_or_metrics_of_a_pool_there_is_no_evidence() -> None:
+    assert_no_evidence(CHECK, requests=requests())
+    run = simulate(lambda late, rng: select(late, rng), four)
+    assert_no_evidence(CHECK, **recorded(run, "render"))
+
+
+def test_what_is_counted_is_what_waited() -> None:
+    run: Run = simulate(lambda late, rng: select(late, rng, other=220), four, patience=10_000)
+    given = recorded(run, "pool.acquire")
+    found = assert_problem(CHECK, since=min(r["time"] for r in given["requests"]) + 40_000_000, **given)
+    waited = sum(w for w, at in zip(run.wait, run.at, strict=True) if at >= 40) / 1e3
+    assert found.added_seconds == pytest.approx(waited, rel=0.05)
+
+
+def test_a_second_service_has_its_own_pool() -> None:
+    def plan(late: bool, rng: Rng) -> Use:
+        use = select(late, rng, leak=0.02, service="stock")
+        return Use(use.root, use.hold, returns=use.returns)
+
+    given = recorded(simulate(plan, four), "pool.acquire", service="stock")
+    found = assert_problem(CHECK, **given)
+    assert found.scope["service"] == "stock" and isinstance(Node("a", "b", 1.0), Node)

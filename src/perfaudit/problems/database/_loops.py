@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from perfaudit.evidence.components import CACHE, DATABASE, POOL
 from perfaudit.paths.repeats import Loop
-from perfaudit.paths.tracing import LEAST_TRACES, Tracing
+from perfaudit.paths.tracing import AFFECTED, LEAST_TRACES, REFERENCE, Tracing
 
 #: Calls per row. One call a row is 1; caches in the work leave some out; a batch of two rows a call would be 0.5.
 LEAST_SLOPE = 0.5
@@ -67,7 +69,7 @@ def judge(loop: Loop, tracing: Tracing, statements: dict[int, str]) -> Judged:
     writes = _WRITES.match(text) is not None
     if writes and not grown:
         return Judged("", "writes line by line, as in the reference" if len(loop.before) else "writes line by line")
-    found = [s for code, rows in sorted(loop.drivers.items()) if (s := slope(loop.counts, rows, code)) is not None]
+    found = [s for code, rows in sorted(loop.drivers.items()) if (s := slope(loop.counts[ran], rows[ran], code)) is not None]
     follows = [s for s in found if s.fit >= FITS and s.low >= LEAST_SLOPE]
     if follows:
         best = max(follows, key=lambda s: (s.n >= np.count_nonzero(ran), s.fit, -s.driver))
@@ -111,7 +113,7 @@ def risen(loop: Loop) -> bool:
     return float(now.mean() - before.mean()) > 3 * error
 
 
-def slope(counts: np.ndarray, rows: np.ndarray, driver: int) -> Slope | None:
+def slope(counts: Any, rows: Any, driver: int) -> Slope | None:
     """The line of calls over rows, its interval by resampling requests (Efron 1979); None where rows hardly vary."""
     known = np.isfinite(rows)
     x, y = rows[known], counts[known].astype(np.float64)
@@ -130,3 +132,37 @@ def slope(counts: np.ndarray, rows: np.ndarray, driver: int) -> Slope | None:
     total = float(((y - y.mean()) ** 2).sum())
     low, high = np.quantile(again, (0.025, 0.975))
     return Slope(b, float(low), float(high), 1 - float(left @ left) / total if total > 0 else 0.0, n, driver)
+
+
+def spared(tracing: Tracing, mine: list[Loop]) -> tuple[Any, Any]:
+    """The calls of the loops (bool by span), and the µs of each that one call for all would spare."""
+    where, values = np.zeros(len(tracing.traces), bool), np.zeros(len(tracing.traces))
+    for loop in mine:
+        root = tracing.place[loop.spans]
+        calls = np.bincount(root, minlength=len(tracing.roots))[root]
+        where[loop.spans] = True
+        values[loop.spans] = tracing.under[loop.spans] * (1 - 1 / calls)
+    return where, values
+
+
+def components(tracing: Tracing, loop: Loop) -> tuple[str, ...]:
+    """The rows of the account of time that hold the calls."""
+    own = int(tracing.own[loop.spans[0]])
+    if own == DATABASE:
+        return ("database: executing and waiting", "database executing")
+    whom, names = tracing.dependency
+    code = int(whom[loop.spans[0]])
+    return ("cache",) if own == CACHE else (f"downstream: {names[code]}",) if code >= 0 else ("downstream",)
+
+
+def slower(tracing: Tracing, loop: Loop) -> float | None:
+    """Median time of a call, affected over reference; None where the reference has none."""
+    now, before = (tracing.took[loop.spans[tracing.zone[loop.spans] == zone]] for zone in (AFFECTED, REFERENCE))
+    return float(np.median(now) / max(1.0, float(np.median(before)))) if len(now) and len(before) else None
+
+
+def pool_share(tracing: Tracing, loop: Loop, where: Any) -> float:
+    """Wait for a pool in the requests of the loop, over the time of its calls."""
+    inside = np.isin(tracing.root, np.unique(tracing.root[loop.spans])) & (tracing.zone == AFFECTED)
+    waited = float(tracing.on_path[inside & (tracing.own == POOL)].sum())
+    return waited / max(1.0, float(tracing.under[inside & where].sum()))

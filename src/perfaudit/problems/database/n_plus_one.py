@@ -25,6 +25,8 @@ What to try
 Ask once for all keys (a join, or ``= any(…)``), or let the mapper load the relation with its parent. Then look at the calls per request again.
 """
 
+from typing import Any
+
 import numpy as np
 
 from perfaudit.baseline.windows import RELEVANT
@@ -32,9 +34,9 @@ from perfaudit.evidence.store import Evidence, quote
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.repeats import Loop, loops
-from perfaudit.paths.tracing import AFFECTED, REFERENCE, Tracing
+from perfaudit.paths.tracing import AFFECTED, Tracing
 from perfaudit.problems._traced import TRACES, Claim, claim, compared, of_spans
-from perfaudit.problems.database._loops import FITS, IN_TURN, LEAST_SLOPE, Judged, judge, told
+from perfaudit.problems.database._loops import FITS, IN_TURN, LEAST_SLOPE, Judged, components, judge, pool_share, slower, spared, told
 
 NEEDS = ("spans",)
 HELPS = ("requests",)
@@ -67,23 +69,12 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         return Outcome.clear(f"{told(tracing, seen[0])[:80]}: {judged[0][1].reason}")
     main, found = max(real, key=lambda pair: (pair[0].seconds, pair[1].kind))
     mine = [loop for loop, _ in real if np.array_equal(loop.entries, main.entries)]
-    where, values = _spared(tracing, mine)
+    where, values = spared(tracing, mine)
     claimed = claim(account, where, values, "traces: critical path of the calls, less one a request", of_spans(account, _condition(tracing, main), "count(*) / count(DISTINCT trace_id) AS calls_per_trace"))
     if float(claimed.share.value or 0) < RELEVANT:
         before = " more than in the reference" if compared(account) else ""
         return Outcome.clear(f"{told(tracing, main)[:80]} runs once a row, but its calls own {float(claimed.share.value or 0):.2%} of the time{before}")
     return Outcome.problem(_finding(tracing, main, found, claimed, where, drivers))
-
-
-def _spared(tracing: Tracing, mine: list[Loop]) -> tuple[np.ndarray, np.ndarray]:
-    """The calls of the loops (bool by span), and the µs of each that one call for all would spare."""
-    where, values = np.zeros(len(tracing.traces), bool), np.zeros(len(tracing.traces))
-    for loop in mine:
-        root = tracing.place[loop.spans]
-        calls = np.bincount(root, minlength=len(tracing.roots))[root]
-        where[loop.spans] = True
-        values[loop.spans] = tracing.under[loop.spans] * (1 - 1 / calls)
-    return where, values
 
 
 def _condition(tracing: Tracing, loop: Loop) -> str:
@@ -95,7 +86,7 @@ def _condition(tracing: Tracing, loop: Loop) -> str:
     return "true"
 
 
-def _finding(tracing: Tracing, loop: Loop, found: Judged, claimed: Claim, where: np.ndarray, drivers: dict[int, str]) -> Finding:
+def _finding(tracing: Tracing, loop: Loop, found: Judged, claimed: Claim, where: Any, drivers: dict[int, str]) -> Finding:
     text = told(tracing, loop)
     statement = tracing.texts("statement", loop.spans[:1])[0]
     ran = loop.counts[loop.counts > 0]
@@ -115,7 +106,7 @@ def _finding(tracing: Tracing, loop: Loop, found: Judged, claimed: Claim, where:
     if slope:
         line = Measurement(slope.b, "calls per row", (slope.low, slope.high), n=slope.n, method="least squares, requests resampled", query=claimed.share.query)
         exhibits.append(Exhibit(f"as many as rows of: {driver[:160]}", line, "spans"))
-    slower = _slower(tracing, loop)
+    slow = slower(tracing, loop)
     tests = (
         Test("calls per row of an earlier statement", round(slope.b, 3) if slope else None, f"lower end of the interval ≥ {LEAST_SLOPE}", slope is not None or None),
         Test("variance of the calls that the rows explain", round(slope.fit, 3) if slope else None, f"≥ {FITS}", slope is not None or None),
@@ -123,9 +114,9 @@ def _finding(tracing: Tracing, loop: Loop, found: Judged, claimed: Claim, where:
         Test("calls per request in the reference", round(float(loop.before.mean()), 2) if len(loop.before) else None, "less than half", bool(loop.before.mean() < ran.mean() / 2) or None if len(loop.before) else None),
         Test("share of the time that the calls own", round(float(claimed.share.value or 0), 4), f"≥ {RELEVANT:.0%}", True),
     )
-    pooled = _pooled(tracing, loop, where)
+    pooled = pool_share(tracing, loop, where)
     rejected = (
-        Test("time of one call, affected over reference", slower and round(slower, 2), f"< {SLOWER}", None if slower is None else slower < SLOWER or None, "missing-index"),
+        Test("time of one call, affected over reference", slow and round(slow, 2), f"< {SLOWER}", None if slow is None else slow < SLOWER or None, "missing-index"),
         Test("wait for a connection over the calls' time", round(pooled, 3), f"< {POOLED}", pooled < POOLED, "pool-exhaustion"),
         Test("calls that repeat a failed one", 0, "none: such calls are not counted", True, "retry-storm"),
         Test("calls that the rows of an earlier statement decide", round(slope.fit, 3) if slope else None, f"≥ {FITS}: they ask in turn because they were asked in turn", True if slope else None, "synchronous-dependency"),
@@ -137,7 +128,7 @@ def _finding(tracing: Tracing, loop: Loop, found: Judged, claimed: Claim, where:
         claimed.share,
         max(0.0, claimed.added.seconds),
         claimed.explains,
-        components=_components(tracing, loop),
+        components=components(tracing, loop),
         mechanism=f"{text[:120]} runs {ran.mean():.0f} times in a request, each time after the one before" + (f", once for each row of {driver[:80]}" if driver else ""),
         cause="the application asks row by row for what one statement could give",
         evidence=tuple(exhibits),
@@ -145,29 +136,3 @@ def _finding(tracing: Tracing, loop: Loop, found: Judged, claimed: Claim, where:
         rejected=rejected,
         fixes=FIXES,
     )
-
-
-def _components(tracing: Tracing, loop: Loop) -> tuple[str, ...]:
-    from perfaudit.evidence.components import CACHE, DATABASE
-
-    own = int(tracing.own[loop.spans[0]])
-    if own == DATABASE:
-        return ("database: executing and waiting", "database executing")
-    whom, names = tracing.dependency
-    code = int(whom[loop.spans[0]])
-    return ("cache",) if own == CACHE else (f"downstream: {names[code]}",) if code >= 0 else ("downstream",)
-
-
-def _slower(tracing: Tracing, loop: Loop) -> float | None:
-    """Median time of a call, affected over reference; None where the reference has none."""
-    now, before = (tracing.took[loop.spans[tracing.zone[loop.spans] == zone]] for zone in (AFFECTED, REFERENCE))
-    return float(np.median(now) / max(1.0, float(np.median(before)))) if len(now) and len(before) else None
-
-
-def _pooled(tracing: Tracing, loop: Loop, where: np.ndarray) -> float:
-    """Wait for a pool in the requests of the loop, over the time of its calls."""
-    from perfaudit.evidence.components import POOL
-
-    inside = np.isin(tracing.root, np.unique(tracing.root[loop.spans])) & (tracing.zone == AFFECTED)
-    waited = float(tracing.on_path[inside & (tracing.own == POOL)].sum())
-    return waited / max(1.0, float(tracing.under[inside & where].sum()))

@@ -142,7 +142,7 @@ def _nodes(tracing: Tracing, found: Calls, edges: list[Edge], everything: float)
     service, services = tracing.symbol("service")
     spent = weights(tracing, AFFECTED) * tracing.on_path
     leaves = np.zeros(len(service), bool)
-    kinds = np.array([found.kinds.get(code, "external") != "service" for code in range(len(found.names))])
+    kinds = np.array([found.kinds.get(code, "external") != "service" for code in range(len(found.names))], bool)
     leaves[found.span[kinds[found.callee]]] = True
     inside = (service >= 0) & ~leaves
     own = np.bincount(service[inside], spent[inside], len(found.names))

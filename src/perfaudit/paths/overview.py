@@ -32,7 +32,7 @@ def overview(account: TimeAccount, *, completion: bool = False) -> dict[str, Any
     again = attempts(tracing).again
     out |= {
         "traces": {"affected": tracing.count(AFFECTED), "reference": tracing.count(REFERENCE), "spans": len(tracing.traces)},
-        "quality": {name: n for name, n in sorted(tracing.traces.counts.items()) if n},
+        "quality": {name: n for name, n in sorted(tracing.traces.counts.items()) if n and "shift" not in name},
         "flows": [_flow(row) for row in rows],
         "hot": [_said(chain) for chain in chains],
         "own": [_said(row) for row in own],
@@ -42,7 +42,10 @@ def overview(account: TimeAccount, *, completion: bool = False) -> dict[str, Any
     closer = rows[:CLOSER]
     out["percentiles"] = [_bands(tracing, found, row) for row in closer]
     out["attributes"] = [_compared(tracing, row) for row in closer]
-    out["examples"] = [_said(example) | {"flow": by_flow.name(rows[0].key)} for example in examples.examples(tracing, found, rows[0].number, again)]
+    out["examples"] = [_said(example) | {"flow": by_flow.name(row.key)} for row in rows[:1] for example in examples.examples(tracing, found, row.number, again)]
+    counts = tracing.traces.counts
+    if "shifted" in counts:
+        out["shifted"] = {"spans": counts["shifted"], "largest_us": counts["largest shift, µs"]}
     if tracing.biased:
         out["sampling"] = tracing.biased
     if completion:

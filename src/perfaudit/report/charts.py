@@ -340,7 +340,7 @@ def stacked_bar(parts: Sequence[tuple[str, float, str]], *, title: str, desc: st
     for name, share, css in parts:
         wide = share / total * 100
         said = percent(share)
-        body.append(f'<rect class="part {css}" x="{x:.3f}%" y="0" width="{wide:.3f}%" height="{number(height)}"><title>{escape(plain(name))} {said}</title></rect>')
+        body.append(f'<rect class="part {css}" x="{x:.3f}%" y="0" width="{wide:.3f}%" height="{number(height)}"><title>{escape(plain(f"{name} {said}"))}</title></rect>')
         room = wide / 100 * WIDTH - 20
         if room >= 8.5 * len(said):
             body.append(f'<svg x="{x:.3f}%" width="{wide:.3f}%" height="{number(height)}">{label(10, height / 2 - 2, said, f"part-name {css}")}')

@@ -17,6 +17,7 @@ import numpy as np
 from perfaudit.kernels.attribute_keys import ADDRESS, HOST, METHOD, PORT, ROLE, ROUTE, SKIPPED, URL
 from perfaudit.kernels.hashing import Table, intern, new_table
 from perfaudit.kernels.jit import inlined, kernel
+from perfaudit.kernels.text import load64
 
 #: Columns of a row. ``X`` and ``X_END`` are positions of text; ids are text or bytes, ``EXTRA`` and ``MORE`` are what few spans have, as the format gives it.
 (
@@ -233,15 +234,20 @@ def hexadecimal(data, rows, column, width, out, there):
     return True
 
 
-#: 0 for the digit 0, 1 for other digits of lower-case hexadecimal, 2 for everything else.
-_DIGIT = np.full(256, 2, np.uint8)
-_DIGIT[_DIGITS] = 1
-_DIGIT[_ZERO] = 0
+def _each(byte: int) -> Any:
+    """A word of eight equal bytes."""
+    return np.uint64(byte * 0x0101010101010101)
+
+
+_TOP, _ZEROS = _each(0x80), _each(_ZERO)
+#: Added to a byte below 128, these set its highest bit from "0", behind "9", from "a" and behind "f" on.
+_FROM_0, _PAST_9, _FROM_A, _PAST_F = _each(0x80 - 0x30), _each(0x80 - 0x3A), _each(0x80 - 0x61), _each(0x80 - 0x67)
 
 
 @kernel
 def textual(data, rows, column, width, out, there):
-    """The same for ids that are written in ``width`` digits of lower-case hexadecimal."""
+    """The same for ids that are written in ``width`` digits of lower-case hexadecimal; ``out`` are words of eight digits."""
+    words = width // 8
     for i in range(len(there)):
         start, end = rows[i, column], rows[i, column + 1]
         there[i] = False
@@ -249,12 +255,14 @@ def textual(data, rows, column, width, out, there):
             continue
         if end - start != width:
             return False
-        kinds = np.uint8(0)
-        for k in range(width):
-            byte = data[start + k]
-            kinds |= _DIGIT[byte]
-            out[i * width + k] = byte
-        if kinds & 2:
+        some = np.uint64(0)
+        good = _TOP
+        for k in range(words):
+            word = load64(data, start + 8 * k)
+            good &= ((word + _FROM_0) & ~(word + _PAST_9) | (word + _FROM_A) & ~(word + _PAST_F)) & ~word
+            some |= word ^ _ZEROS
+            out[i * words + k] = word
+        if good != _TOP:
             return False
-        there[i] = kinds != 0
+        there[i] = some != 0
     return True

@@ -18,8 +18,26 @@ from perfaudit.kernels import attributes as to
 from perfaudit.kernels.attribute_keys import NEW, ROLE, SKIPPED, URL
 from perfaudit.kernels.hashing import Table, intern, new_table
 from perfaudit.kernels.jit import inlined, kernel
-from perfaudit.kernels.jsontokens import BAD, COMMA, CUT, LF, LIST, LIST_END, ODD, OPEN, QUOTE, blank, member, same, skip, string, whole
-from perfaudit.kernels.text import find
+from perfaudit.kernels.jsontokens import (
+    BAD,
+    CLOSE,
+    COMMA,
+    CUT,
+    LF,
+    LIST,
+    LIST_END,
+    ODD,
+    OPEN,
+    QUOTE,
+    blank,
+    member,
+    plain,
+    same,
+    skip,
+    string,
+    whole,
+)
+from perfaudit.kernels.text import find, load64
 
 #: How a call ended beside :data:`CUT`, :data:`BAD` and :data:`ODD`: all was read; there is no room for more rows; a line gives no span; a group ends.
 DONE, FULL, EMPTY, CLOSED = 0, -4, -5, -6
@@ -101,6 +119,48 @@ def _enumerated(data, start, end, first, last):
     return -1
 
 
+_KEY_IS, _TYPE_IS, _VALUE_IS, _STRING_IS, _INT_IS = (np.uint64(int.from_bytes(text, "little")) for text in (b'{"key":"', b'","type"', b'","value', b"stringVa", b'intValue'))
+
+
+@inlined
+def _compact(data, i, end, wrapped):
+    """``(end of the key, start of the value's text, its end, end of the attribute)`` where it is written without white space, in the usual order and
+    with a text or number that has no escapes; otherwise the last is 0."""
+    if i + 48 > end or load64(data, i) != _KEY_IS:
+        return 0, 0, 0, 0
+    stop, escapes = string(data, i + 8, end)
+    if stop < 0 or escapes or stop + 32 > end:
+        return 0, 0, 0, 0
+    at = stop
+    if wrapped:
+        if load64(data, at) != _VALUE_IS or data[at + 8] != QUOTE or data[at + 10] != OPEN or data[at + 11] != QUOTE:
+            return 0, 0, 0, 0
+        kind = load64(data, at + 12)
+        at += 20 if kind == _INT_IS else 23 if kind == _STRING_IS else 0
+        if at == stop or data[at] != QUOTE or data[at + 1] != 58 or data[at + 2] != QUOTE:
+            return 0, 0, 0, 0
+        low = at + 3
+        high, escapes = string(data, low, end)
+        if high < 0 or escapes or data[high + 1] != CLOSE or data[high + 2] != CLOSE:
+            return 0, 0, 0, 0
+        return stop, low if kind == _STRING_IS else 0, high if kind == _STRING_IS else 0, high + 3
+    if load64(data, at) != _TYPE_IS or data[at + 8] != 58:
+        return 0, 0, 0, 0
+    at, _ = string(data, at + 10, end)
+    if at < 0 or at + 16 > end or load64(data, at) != _VALUE_IS or data[at + 8] != QUOTE or data[at + 9] != 58:
+        return 0, 0, 0, 0
+    low = at + 10
+    if data[low] == QUOTE:
+        high, escapes = string(data, low + 1, end)
+        if high < 0 or escapes or data[high + 1] != CLOSE:
+            return 0, 0, 0, 0
+        return stop, low + 1, high, high + 2
+    high = plain(data, low, end)
+    if high < 0 or data[high] != CLOSE:
+        return 0, 0, 0, 0
+    return stop, 0, 0, high + 1
+
+
 @kernel
 def _attributes(data, i, end, attributes, n, most, codes, wrapped):
     """The list of attributes at ``i`` as ``attributes[n:]``. Gives ``(its end, next n)``."""
@@ -122,9 +182,13 @@ def _attributes(data, i, end, attributes, n, most, codes, wrapped):
         start = i
         key = np.int64(-1)
         kind = SKIPPED
-        text = text_end = 0
-        i += 1
-        while True:
+        stop, text, text_end, i = _compact(data, start, end, wrapped)
+        if i:
+            key = intern(codes.keys, data, start + 8, stop)
+            kind = codes.classes[key]
+        else:
+            i = start + 1
+        while not stop:
             low, high, value = member(data, i, end)
             if low < 0:
                 return low, n
@@ -161,34 +225,35 @@ def _attributes(data, i, end, attributes, n, most, codes, wrapped):
 @kernel
 def _references(data, i, end, row):
     """The list of references at ``i``: the only one as the parent, where it is of this trace and waits for it, otherwise all as ``EXTRA``. Gives its end."""
-    last = skip(data, i, end)
-    if last < 0:
-        return last
-    j = blank(data, i + 1, last)
-    if j >= last or data[j] == LIST_END:
-        return last
-    row[to.EXTRA], row[to.EXTRA_END] = i, last
-    if data[j] != OPEN:
-        return last
-    j += 1
+    j = blank(data, i + 1, end)
+    if j < end and data[j] == LIST_END:
+        return j + 1
+    row[to.EXTRA], row[to.EXTRA_END] = i, 0
     child = ours = False
-    start = stop = 0
-    while True:
-        low, high, value = member(data, j, last)
-        if low <= 0:
-            break
-        if data[value] != QUOTE:
-            return last
-        j, _ = string(data, value + 1, last)
-        if _is(data, low, high, _REF_TYPE):
-            child = _is(data, value + 1, j, _CHILD_OF)
-        elif _is(data, low, high, _TRACE_ID):
-            ours = same(data, value + 1, j, data, row[to.TRACE], row[to.TRACE_END])
-        elif _is(data, low, high, _SPAN_ID):
-            start, stop = value + 1, j
+    start = stop = low = value = 0
+    if j < end and data[j] == OPEN:
         j += 1
-    if low == 0 and child and ours and data[blank(data, value + 1, last)] == LIST_END:
-        row[to.PARENT], row[to.PARENT_END], row[to.EXTRA_END] = start, stop, 0
+        while True:
+            low, high, value = member(data, j, end)
+            if low <= 0 or data[value] != QUOTE:
+                break
+            j, _ = string(data, value + 1, end)
+            if j < 0:
+                break
+            if _is(data, low, high, _REF_TYPE):
+                child = _is(data, value + 1, j, _CHILD_OF)
+            elif _is(data, low, high, _TRACE_ID):
+                ours = same(data, value + 1, j, data, row[to.TRACE], row[to.TRACE_END])
+            elif _is(data, low, high, _SPAN_ID):
+                start, stop = value + 1, j
+            j += 1
+        if low == 0 and child and ours:
+            j = blank(data, value + 1, end)
+            if j < end and data[j] == LIST_END:
+                row[to.PARENT], row[to.PARENT_END] = start, stop
+                return j + 1
+    last = skip(data, i, end)
+    row[to.EXTRA_END] = max(last, 0)
     return last
 
 

@@ -46,7 +46,7 @@ def string(data, i, end):
 
 
 @inlined
-def _plain(data, i, end):
+def plain(data, i, end):
     """The end of a number, true, false or null."""
     start = i
     while i < end and (48 <= data[i] <= 57 or 97 <= data[i] <= 122 or data[i] in (43, 45, 46, 69)):
@@ -78,7 +78,7 @@ def skip(data, i, end):
             i += 1
             continue
         else:
-            i = _plain(data, i, end)
+            i = plain(data, i, end)
             if i < 0:
                 return i
         if depth == 0:

@@ -83,8 +83,8 @@ class Codes:
         where = rows[:, column : column + 2]
         digits = 2 * width if width else int((where[:, 1] - where[:, 0]).max())
         if digits in (16, 32):
-            out, there = np.empty(digits * n, np.uint8), np.empty(n, bool)
-            if self.kernel.hexadecimal(data, rows, column, width, out, there) if width else self.kernel.textual(data, rows, column, digits, out, there):
+            out, there = np.empty(digits * n // 8, np.uint64), np.empty(n, bool)
+            if self.kernel.hexadecimal(data, rows, column, width, out.view(np.uint8), there) if width else self.kernel.textual(data, rows, column, digits, out, there):
                 offsets = np.arange(0, (n + 1) * digits, digits, dtype=np.int32)
                 bitmap = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little").tobytes())
                 return pa.Array.from_buffers(pa.string(), n, [bitmap, pa.py_buffer(offsets), pa.py_buffer(out)])

@@ -9,6 +9,7 @@ import zstandard
 
 from lab import case, plan
 from lab.mechanism import Sign, discover
+from lab.table import show
 
 CASES = list(case.truths())
 KEYS = {
@@ -30,6 +31,11 @@ def test_there_are_cases_of_both_sets_and_stacks() -> None:
     assert sum(case.size(folder) for folder, _ in CASES) <= LARGEST_OF_ALL
     names = [(t["name"], t["stack"], t["seed"]) for _, t in CASES]
     assert len(names) == len(set(names)), "no recording twice"
+
+
+def test_the_table_of_recordings_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    show()
+    assert capsys.readouterr().out == (case.CASES / "recordings.md").read_text(), "python -m lab --list > tests/cases/recordings.md"
 
 
 @pytest.mark.parametrize(("folder", "truth"), CASES, ids=lambda v: f"{v.parent.name}-{v.name}" if isinstance(v, Path) else "")

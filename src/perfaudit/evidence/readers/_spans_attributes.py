@@ -186,7 +186,9 @@ class Reading:
 
     def read(self, pairs: Pairs) -> tuple[int, dict[str, int]]:
         """``(index in words, numbers by column)`` of attributes."""
-        meanings, numbers, places = [], {}, {}
+        meanings: list[int] = []
+        numbers: dict[str, int] = {}
+        places: dict[str, int] = {}
         for key, value in pairs:
             meaning, number, place = self.meaning(key, value)
             if meaning > 0:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from perfaudit.evidence.readers._spans_attributes import Said
@@ -86,15 +86,24 @@ def merged(batches: list[Batch]) -> Batch:
 
     if len(batches) == 1:
         return batches[0]
-    columns = [[getattr(batch, f.name) for batch in batches] for f in fields(Batch)]
-    starts = np.cumsum([0, *(len(batch.starts) for batch in batches)]).tolist()
-    owners = np.cumsum([0, *(len(batch.owners) for batch in batches)]).tolist()
-    ids = [pa.concat_arrays([identifiers(part) for part in column]) for column in columns[:3]]
-    names, words, numbers, owner, _, begins, ends, kinds, statuses = (np.concatenate(column) if column is not columns[7] else None for column in columns[3:12])
-    owner += np.repeat(owners[:-1], np.diff(starts))
-    sparse = [{row + start: value for start, part in zip(starts, column, strict=False) for row, value in part.items()} for column in columns[12:15]]
-    shared = None if all(part is None for part in columns[15]) else np.concatenate([np.zeros(len(b.starts), bool) if b.shared is None else b.shared for b in batches])
-    return Batch(*ids, names, words, numbers, owner, [o for b in batches for o in b.owners], begins, ends, kinds, statuses, *sparse, shared)
+    sizes = [len(batch.starts) for batch in batches]
+    owners = np.cumsum([0, *(len(batch.owners) for batch in batches[:-1])])
+    firsts = np.cumsum([0, *sizes[:-1]]).tolist()
+
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(batch, name) for batch in batches])
+
+    def ids(name: str) -> pa.Array:
+        return pa.concat_arrays([identifiers(getattr(batch, name)) for batch in batches])
+
+    def sparse(name: str) -> dict[int, Any]:
+        return {first + row: value for first, batch in zip(firsts, batches, strict=True) for row, value in getattr(batch, name).items()}
+
+    shared = None if all(batch.shared is None for batch in batches) else np.concatenate([np.zeros(n, bool) if b.shared is None else b.shared for n, b in zip(sizes, batches, strict=True)])
+    return Batch(
+        ids("traces"), ids("spans"), ids("parents"), joined("names"), joined("words"), joined("numbers"), joined("owner") + np.repeat(owners, sizes), [o for b in batches for o in b.owners],
+        joined("starts"), joined("ends"), joined("kinds"), joined("statuses"), sparse("links"), sparse("exceptions"), sparse("weights"), shared,
+    )  # fmt: skip
 
 
 def identifiers(values: Any) -> pa.Array:

@@ -6,6 +6,7 @@ The scanner gives positions (:mod:`perfaudit.kernels.jsonspans`); what differs b
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -32,9 +33,12 @@ _PROCESSES = 4_096
 class Shape(Protocol):
     """What is particular to a format. ``members`` are names with what they are (in words of the kernel), ``wrapped``: an attribute's value is an object."""
 
-    members: Sequence[tuple[bytes, str]]
-    wrapped: bool
-    per_us: int
+    @property
+    def members(self) -> Sequence[tuple[bytes, str]]: ...
+    @property
+    def wrapped(self) -> bool: ...
+    @property
+    def per_us(self) -> int: ...
 
     def pair(self, raw: bytes) -> tuple[str, Any]:
         """Key and value of an attribute."""
@@ -268,7 +272,7 @@ class Scan:
         count = int(table.counts[0])
         for code in range(len(self.owners) - 1, count):
             raw = table.pool[table.ends[code] : table.ends[code + 1]].tobytes()
-            self.owners.append(self.table.owner(raw, lambda raw=raw: self.shape.owner(raw)))
+            self.owners.append(self.table.owner(raw, partial(self.shape.owner, raw)))
 
     def _write(self, n: int) -> None:
         """The first ``n`` rows, which are all whose positions are in this text, to the table."""

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from perfaudit.baseline.windows import RELEVANT
-from perfaudit.evidence.components import POOL, WAIT, WORKER
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.attempts import below
 from perfaudit.paths.tracing import AFFECTED, REFERENCE, Tracing
-from perfaudit.problems._calls import SLOWER, Calls, Picture
+from perfaudit.problems._calls import SLOWER, WAITS, Calls, Picture
 from perfaudit.stats.compare import two_sample
 from perfaudit.stats.percentile import wilson
 
@@ -119,7 +118,7 @@ def sides(seen: Picture, most: Amplified, calls: Calls) -> tuple[float, float]:
     if most.attempts[1] < QUEUES or not overloaded(seen, most)[0]:
         return again, first
     answered = found.spans(found.entry >= 0, len(calls.calls))
-    waiting = (np.isin(tracing.own, (POOL, WORKER, WAIT)) | (answered & calls.calls)) & below(tracing, calls.first) & ~seen.again
+    waiting = (np.isin(tracing.own, WAITS) | (answered & calls.calls)) & below(tracing, calls.first) & ~seen.again
     queue = min(first, max(0.0, tracing.added(tracing.on_path, waiting).seconds))
     return again + queue, first - queue
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from perfaudit.evidence.components import POOL, WAIT, WORKER
+from perfaudit.model import Test
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.attempts import Attempts, attempts, below
 from perfaudit.paths.hops import Hops, hops, per_request
@@ -20,6 +21,8 @@ from perfaudit.stats.compare import two_sample
 SLOWER = 1.3
 #: Calls per request within this factor of the reference's are as many as before (Poisson, 60 requests with a call each: ± 25 %).
 AS_MANY = 1.25
+#: Waits for what others hold.
+WAITS = (POOL, WORKER, WAIT)
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def _slower(now: Any, before: Any) -> tuple[float, float, float] | None:
 
 def waits(tracing: Tracing, outside: Any) -> Any:
     """Spans outside of some calls that wait for a worker, a pool or a lock: what is held while a call lasts is waited for by others."""
-    return np.isin(tracing.own, (POOL, WORKER, WAIT)) & ~below(tracing, outside)
+    return np.isin(tracing.own, WAITS) & ~below(tracing, outside)
 
 
 def with_queues(account: TimeAccount, tracing: Tracing, calls: Calls) -> tuple[float, float, float | None]:
@@ -169,3 +172,8 @@ def arrivals(account: TimeAccount) -> float:
 def rounded(value: float) -> float | None:
     """For a test's value: None where there is no finite one."""
     return round(value, 3) if math.isfinite(value) else None
+
+
+def unbiased(tracing: Tracing) -> tuple[Test, ...]:
+    """A test that cannot be decided where traces were kept for what happened in them; none otherwise."""
+    return (Test("traces were kept at random", tracing.biased, "not for being slow or failed", None),) if tracing.biased else ()

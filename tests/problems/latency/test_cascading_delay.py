@@ -91,6 +91,53 @@ def test_spans_without_kinds() -> None:
     assert assert_problem(CHECK, **recorded(plan)).scope["service"] == ["ledger", "shop"]
 
 
+def test_one_slow_operation_among_many_fast_calls_is_seen() -> None:
+    def plan(late: bool, rng: Rng) -> Node:
+        root = checkout(rng, 100 if late else 20)
+        root.below += [call("shop", "GET", served("payments", "GET /config", about(rng, 50)), peer="10.0.0.7:443") for _ in range(3)]
+        return root
+
+    assert "POST" not in assert_problem(CHECK, **recorded(plan)).cause
+
+
+def test_the_slow_one_is_told_beside_a_new_one() -> None:
+    def plan(late: bool, rng: Rng) -> Node:
+        root = checkout(rng, 80 if late else 20)
+        if late:
+            root.below.append(call("shop", "POST", served("journal", "POST /entries", about(rng, 50))))
+        return root
+
+    assert assert_problem(CHECK, **recorded(plan)).scope["service"] == ["payments", "shop"]
+
+
+def test_proxies_beside_the_services_are_not_the_origin() -> None:
+    def plan(late: bool, rng: Rng) -> Node:
+        pay = served("payments", "POST /charges", about(rng, 150 if late else 20))
+        inner = served("proxy-payments", "ingress", 0.3, call("proxy-payments", "egress", pay, 0.3))
+        outer = served("proxy-shop", "egress", 0.3, call("proxy-shop", "egress", inner, 0.3))
+        app = served("shop", "POST /orders", about(rng, 6), database("shop", 5.0), call("shop", "POST", outer))
+        return served("entrance", "POST /orders", 0.3, call("entrance", "POST", app, 0.3))
+
+    assert assert_problem(CHECK, **recorded(plan)).scope["service"] == ["payments", "proxy-payments"]
+
+
+def test_calls_that_hang_until_their_limit() -> None:
+    def plan(late: bool, rng: Rng) -> Node:
+        bad = {"status": "error"} if late and rng.random() < 0.5 else {}
+        return served("shop", "POST /orders", about(rng, 6), database("shop", 5.0), call("shop", "POST", None, 1000.0 if bad else about(rng, 40), peer="bank.example", **bad), **bad)
+
+    assert assert_problem(CHECK, **recorded(plan)).scope["service"] == ["bank.example", "shop"]
+
+
+def test_a_database_that_both_use_slows_both() -> None:
+    def plan(late: bool, rng: Rng) -> Node:
+        times = 8 if late else 1
+        answer = served("payments", "POST /charges", about(rng, 5), database("payments", about(rng, 12 * times)))
+        return served("shop", "POST /orders", about(rng, 6), database("shop", about(rng, 9 * times)), call("shop", "POST", answer))
+
+    assert_clear(CHECK, **recorded(plan))
+
+
 def test_health_is_clear() -> None:
     healthy = recorded(lambda _late, rng: checkout(rng) if rng.random() < 0.4 else browse(rng))
     assert_clear(CHECK, since=START + 40_000_000, until=START + 80_000_000, **healthy)

@@ -46,6 +46,21 @@ def test_repeats_that_overload_the_callee() -> None:
     assert examine("cascading-delay", **recorded(storm)).status is Status.CLEAR
 
 
+def test_the_queue_that_repeats_make_is_theirs_even_where_requests_succeed_in_the_end() -> None:
+    def plan(late: bool, rng: Rng) -> Node:
+        tries: list[Node] = []
+        while len(tries) < 5 and (not tries or tries[-1].extra.get("status")):
+            queue, work = about(rng, 60 if late else 0.5, 0.8), about(rng, 40, 0.15)
+            bad = FAILED if queue + work > 110 else {}
+            answer = served("partner", "POST /charges", 1.0, Node("partner", "line.wait", queue), Node("partner", "bank", work))
+            tries.append(call("shop", "POST", answer, **bad))
+            tries[-1].gives_up = 110.0
+        return order(*tries, failed="status" in tries[-1].extra)
+
+    assert_problem(CHECK, **recorded(plan))
+    assert examine("cascading-delay", **recorded(plan)).status is Status.CLEAR
+
+
 def test_wrappers_and_counters_of_attempts() -> None:
     assert_problem(CHECK, **recorded(lambda late, rng: storm(late, rng, wrapped=True)))
     assert_problem(CHECK, **recorded(lambda late, rng: storm(late, rng, counted=True), sampled=0.3))

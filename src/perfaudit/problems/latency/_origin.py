@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.evidence.components import CACHE, DATABASE, POOL, WAIT, WORKER
+from perfaudit.evidence.components import CACHE, DATABASE, POOL
+from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.attempts import below
-from perfaudit.paths.hops import per_request
+from perfaudit.paths.hops import Hops, per_request
 from perfaudit.paths.tracing import AFFECTED, REFERENCE
-from perfaudit.problems._calls import Calls, Picture, calls_to
+from perfaudit.problems._calls import WAITS, Calls, Picture, calls_to
+from perfaudit.problems._traced import named, of_spans
 
 #: The calls must carry most of what was added outside of queues, or the origin is elsewhere.
 CARRIES = 0.5
@@ -19,8 +21,8 @@ CARRIES = 0.5
 DEEPER = 0.2
 
 
-def origin(seen: Picture) -> int | None:
-    """The deepest callee whose own time rose; None where none did."""
+def origins(seen: Picture) -> list[int]:
+    """The callees whose own time rose, the likeliest origin first: what grew most, or the service below it that made it wait."""
     tracing, found = seen.tracing, seen.hops
     grew: dict[int, tuple[float, float]] = {}
     for code in np.unique(found.callee).tolist():
@@ -29,17 +31,25 @@ def origin(seen: Picture) -> int | None:
         here = found.site == code
         added = tracing.added(tracing.on_path, here)
         if added.low > 0:
-            queued = tracing.added(tracing.on_path, here & np.isin(tracing.own, (POOL, WORKER, WAIT)) | found.spans(found.callee == code, len(here)))
+            queued = tracing.added(tracing.on_path, here & np.isin(tracing.own, WAITS) | found.spans(found.callee == code, len(here)))
             grew[code] = added.seconds, queued.seconds
-    at = max(grew, key=lambda c: (grew[c][0], -c), default=None)
-    while at is not None:
-        called = {int(c) for c in np.unique(found.callee[found.caller == at]).tolist()} & grew.keys() - {at}
-        deeper = max((c for c in called if grew[c][0] >= DEEPER * grew[at][0] and grew[at][1] >= CARRIES * grew[at][0]), key=lambda c: (grew[c][0], -c), default=None)
-        if deeper is None:
-            return at
+    out = []
+    while grew:
+        at = max(grew, key=lambda c: (grew[c][0], -c))
+        while (deeper := _deeper(found, grew, at)) is not None:
+            grew.pop(at)
+            at = deeper
+        out.append(at)
         grew.pop(at)
-        at = deeper
-    return None
+    return out
+
+
+def _deeper(found: Hops, grew: dict[int, tuple[float, float]], at: int) -> int | None:
+    """The callee of ``at`` that made it wait, if its own growth is mostly waits."""
+    if grew[at][1] < CARRIES * grew[at][0]:
+        return None
+    called = {int(c) for c in np.unique(found.callee[found.caller == at]).tolist()} & grew.keys() - {at}
+    return max((c for c in called if grew[c][0] >= DEEPER * grew[at][0]), key=lambda c: (grew[c][0], -c), default=None)
 
 
 def main_endpoint(seen: Picture, slow: Calls) -> Calls:
@@ -57,9 +67,11 @@ def main_endpoint(seen: Picture, slow: Calls) -> Calls:
     return slow if chosen.became_slow is None and min(chosen.per_request) > 0 else chosen
 
 
-def others(seen: Picture, slow: Calls, queued: Any) -> float:
-    """Work outside of the calls: mean per request in the affected window over the reference, flows weighing alike in both."""
-    now, before = per_request(seen.tracing, seen.tracing.on_path, ~below(seen.tracing, slow.calls) & ~queued)
+def others(seen: Picture, queued: Any) -> float:
+    """Work that lies below no call to a dependency: mean per request in the affected window over the reference, flows weighing alike in both."""
+    tracing, found = seen.tracing, seen.hops
+    away = below(tracing, found.spans(~np.isin(found.callee, sorted(found.front)), len(tracing.traces)))
+    now, before = per_request(tracing, tracing.on_path, ~away & ~queued)
     return now / before if before > 0 else math.nan
 
 
@@ -70,3 +82,10 @@ def store(seen: Picture, slow: Calls) -> str:
     rose = {word: tracing.added(tracing.on_path, here & (tracing.own == part)).seconds for word, part in (("database", DATABASE), ("cache", CACHE), ("connection pool", POOL))}
     word = max(rose, key=lambda w: rose[w])
     return f"its {word} is where the time went" if rose[word] >= CARRIES * slow.added.seconds else ""
+
+
+def query(account: TimeAccount, seen: Picture, slow: Calls) -> str:
+    """SQL that shows the calls."""
+    kind = "client" if seen.tracing.is_("kind", "client")[slow.calls].any() else "server"
+    service = slow.callers[0] if kind == "client" and slow.callers else slow.name
+    return of_spans(account, named(service=service, kind=kind) + (" AND system IS NULL" if kind == "client" else ""), "avg(duration_us) / 1e3 AS mean_ms, count(*) AS calls")

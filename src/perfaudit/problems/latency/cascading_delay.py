@@ -45,12 +45,13 @@ from perfaudit.problems._calls import (
     queues,
     rounded,
     rows_of,
+    unbiased,
     waits,
     with_queues,
 )
-from perfaudit.problems._traced import TRACES, claim, compared, named, of_spans
+from perfaudit.problems._traced import TRACES, claim, compared
 from perfaudit.problems.latency._failing import failing
-from perfaudit.problems.latency._origin import CARRIES, main_endpoint, origin, others, store
+from perfaudit.problems.latency._origin import CARRIES, main_endpoint, origins, others, query, store
 
 NEEDS = ("spans",)
 HELPS = ("requests", "events")
@@ -61,6 +62,8 @@ WANTED = (TRACES,)
 OWN = 0.25
 #: Arrivals up to this factor are no surge (problems.architecture.traffic_surge.RISE).
 RISE = 1.25
+#: Dependencies that are tried, the one whose time grew most first.
+MOST = 3
 
 FIXES = (
     Fix("Give the call a time limit near the p99 that it had before, and answer without it where it is exceeded (cached, partial, or later)", "requests keep the reference's latency while the dependency is slow", "medium", "medium", "a code path that must be right when the dependency is absent", True, "raise the limit again", "p95 of the route under the limit while the call's p95 is above it"),
@@ -80,12 +83,16 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     seen = picture(account)
     if seen is None:
         return Outcome.clear("the traces hold no call to another service")
-    code = origin(seen)
-    slow = None if code is None else calls_to(seen, seen.hops.callee == code, seen.hops.names[code])
-    if slow is not None and slow.added.low > 0 and slow.added.seconds >= RELEVANT * (account.seconds or seen.seconds):
+    first: Outcome | None = None
+    for code in origins(seen)[:MOST]:
+        slow = calls_to(seen, seen.hops.callee == code, seen.hops.names[code])
+        if slow.added.low <= 0 or slow.added.seconds < RELEVANT * (account.seconds or seen.seconds):
+            continue
         found = _slow(account, seen, slow)
-        return found if found.findings else failing(evidence, account, seen) or found
-    return failing(evidence, account, seen) or Outcome.clear("no dependency takes more of the users' time, or fails more often, than in the reference")
+        if found.findings:
+            return found
+        first = first or found
+    return failing(evidence, account, seen) or first or Outcome.clear("no dependency takes more of the users' time, or fails more often, than in the reference")
 
 
 def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
@@ -93,8 +100,7 @@ def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
     tracing, name = seen.tracing, slow.name
     main = main_endpoint(seen, slow)
     if main.became_slow is None:
-        few = f"the reference holds too few calls to {name} to compare with"
-        return Outcome.no_evidence(few, TRACES) if main.per_request[1] > 0 else Outcome.clear(f"{few}: they are new")
+        return Outcome.no_evidence(f"the reference holds too few calls to {name}", TRACES) if main.per_request[1] > 0 else Outcome.clear(f"the calls to {name} are new")
     if not main.became_slow:
         return Outcome.clear(f"calls to {name} carry {slow.added.seconds:.1f} s more, but no call is surely and much slower ({main.mean_ms[0]:.0f} ms against {main.mean_ms[1]:.0f} ms): they are more, or repeated, or it is chance")
     repeated, first = sides(seen, amplified(seen, seen.hops.callee == seen.hops.names.index(name), name), slow)
@@ -107,11 +113,12 @@ def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
     outside = ~below(tracing, slow.calls) & ~queued
     own = max(0.0, tracing.added(tracing.on_path, outside).seconds) / max(whole, 1e-9)
     busier = arrivals(account)
-    elsewhere = others(seen, slow, queued)
+    elsewhere = others(seen, queued)
     tests = (
         Test(f"mean of a call to {name}, affected minus reference, ms", None if main.slower_ms is None else round(main.slower_ms[1], 2), f"lower end of its interval > 0, ratio ≥ {SLOWER}", main.became_slow),
         Test("share of what was added outside of queues that lies below these calls", round(carries, 3), f"≥ {CARRIES}", carries >= CARRIES),
         Test("share of what was added that is work outside of these calls", round(own, 3), f"≤ {OWN}", own <= OWN),
+        *unbiased(tracing),
     )
     if carries < CARRIES:
         return Outcome.clear(f"calls to {name} became slower, but carry only {carries:.0%} of what was added")
@@ -127,8 +134,7 @@ def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
     )
     if many is False and main.more >= main.ratio:
         return Outcome.clear(f"a request calls {name} {main.more:.1f} times as often as before: that is more than the calls became slower")
-    method = "traces: critical path below the calls"
-    owned = claim(account, slow.calls, tracing.under, method, _query(account, seen, slow))
+    owned = claim(account, slow.calls, tracing.under, "traces: critical path below the calls", query(account, seen, slow))
     held = waited + gap > RELEVANT * (account.added_seconds or whole)
     where = store(seen, slow)
     call = Measurement(main.mean_ms[0], "ms", n=int((main.first & (tracing.zone == AFFECTED)).sum()), method="mean of the calls in the affected window's traces", query=owned.share.query)
@@ -152,9 +158,3 @@ def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
         finding = finding.with_(type="symptom", parents=("traffic-surge",), cause=f"{name} is asked {busier:.1f} times as often")
         return Outcome(Status.SYMPTOM, finding.title, (finding,))
     return Outcome.problem(finding)
-
-
-def _query(account: TimeAccount, seen: Picture, slow: Calls) -> str:
-    kind = "client" if seen.tracing.is_("kind", "client")[slow.calls].any() else "server"
-    service = slow.callers[0] if kind == "client" and slow.callers else slow.name
-    return of_spans(account, named(service=service, kind=kind) + (" AND system IS NULL" if kind == "client" else ""), "avg(duration_us) / 1e3 AS mean_ms, count(*) AS calls")

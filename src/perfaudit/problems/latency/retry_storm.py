@@ -35,7 +35,7 @@ from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.attempts import below
 from perfaudit.paths.tracing import AFFECTED, REFERENCE
 from perfaudit.problems._amplified import BUDGET, Amplified, amplified, overloaded, sides, two_tiers
-from perfaudit.problems._calls import AS_MANY, Calls, Picture, arrivals, calls_to, picture, queues, rounded, rows_of, with_queues
+from perfaudit.problems._calls import AS_MANY, Calls, Picture, arrivals, calls_to, picture, queues, rounded, rows_of, unbiased, with_queues
 from perfaudit.problems._traced import TRACES, claim, compared, named, of_spans
 
 NEEDS = ("spans|requests",)
@@ -91,6 +91,7 @@ def _storm(account: TimeAccount, seen: Picture, most: Amplified, calls: Calls, b
         Test("attempts a second, affected over reference", rounded(offered), f"≥ {BUDGET}", None if math.isnan(offered) else offered >= BUDGET),
         Test(f"{name} under the repeats", why, "takes longer, or works on for callers that gave up", over),
         Test("seconds added by repeats and their queue over those added by first calls", more, "≥ 1", None if more is None else more >= 1),
+        *unbiased(tracing),
     )
     rivals = (
         Test("calls a second without the repeats, affected over reference", rounded(logical), f"≤ {AS_MANY}", None if math.isnan(logical) else logical <= AS_MANY, "traffic-surge"),

@@ -21,8 +21,6 @@ CONNECTIONS = Wanted(
 )
 #: New connections per use from which they are not kept. Pools that breathe, idle timeouts and maximum lifetimes give a few in a hundred.
 OFTEN = 0.3
-#: Without a reference, set-up must own this much of the time (verdict.decide.OWNS).
-OWNS = 0.10
 #: At least this share of new connections comes after the first half of the window; evenly spread it is a half, after a burst none.
 LASTS = 0.2
 #: A set-up takes a round trip and an authentication at least: an acquisition of a free connection was 0.03–0.24 ms on average in eleven recordings, so this is none, µs.
@@ -237,11 +235,11 @@ def _sessions(evidence: Evidence, account: TimeAccount) -> Churn | None:
         return None
     windows = account.windows
     now, before = (_looks(evidence, w) for w in (windows.affected, windows.reference))
-    if now.sessions < LEAST or now.looks < LOOKS or (windows.reference is not None and before.looks < LOOKS):
+    if now.looks < LOOKS or (windows.reference is not None and before.looks < LOOKS):
         return None
     each = now.brief / now.sessions
-    if windows.reference is not None and now.kept_late > KEPT * before.kept:
-        each = 0.0  # whoever connects for a moment, the connections that were kept are still kept
+    if now.sessions < LEAST or (windows.reference is not None and now.kept_late > KEPT * before.kept):
+        each = 0.0  # few came by; or, whoever connects for a moment, those that were kept are still kept
     was = None if windows.reference is None else before.brief / before.sessions if before.sessions else 0.0
     found = _bounded(evidence, account, each, was, "of the database sessions are gone at the next look", now.late / now.brief if now.brief >= LEAST else None, "sessions from look to look", "sessions", now.sessions, now.query)
     rows = evidence.rows(f"SELECT application, service, count(DISTINCT pid) AS n FROM sessions WHERE coalesce(backend_type, 'client backend') = 'client backend' AND {within(windows.affected)} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 1")

@@ -29,7 +29,7 @@ from perfaudit.evidence.store import Evidence
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
 from perfaudit.problems._traced import TRACES
-from perfaudit.problems.latency._connects import CONNECTIONS, LASTS, OFTEN, OWNS, Churn, look
+from perfaudit.problems.latency._connects import CONNECTIONS, LASTS, OFTEN, Churn, look
 
 NEEDS = ("spans|metrics|logs|sessions|statement_events|requests",)
 HELPS = ("requests", "spans", "metrics", "logs", "sessions", "statement_events", "lock_events")
@@ -57,10 +57,10 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         return Outcome.clear(f"{found.each:.2g} {found.unit}: connections are kept")
     if found.before is not None and found.each < GREW * found.before:
         return Outcome.clear(f"{found.each:.2g} {found.unit}, {found.before:.2g} in the reference: it was so before")
-    if found.before is None and found.share < OWNS:
-        return Outcome.clear(f"set-up owns {found.share:.1%} of the time, and there is no calm time to compare with")
+    if found.before is None:
+        return Outcome.clear(f"{found.each:.2g} {found.unit}, and there is no calm time to compare with: it may be so by design")
     if found.share < RELEVANT or found.low <= 0:
-        return Outcome.clear(f"{found.each:.2g} {found.unit}, but set-up owns {max(0.0, found.share):.1%} of the time{' more than in the reference' if found.before is not None else ''}")
+        return Outcome.clear(f"{found.each:.2g} {found.unit}, but set-up owns {max(0.0, found.share):.1%} of the time more than in the reference")
     if found.lasting is not None and found.lasting < LASTS:
         return Outcome.clear(f"only {found.lasting:.0%} of the new connections come after the first half: a burst (instances that start, a failover, a warm-up)")
     return Outcome.problem(_finding(evidence, account, found))
@@ -77,7 +77,7 @@ def _finding(evidence: Evidence, account: TimeAccount, found: Churn) -> Finding:
     times = found.each / found.before if found.before else None
     tests = (
         Test(found.unit, round(found.each, 3), f"≥ {OFTEN}", True, query=found.query),
-        Test(f"{found.unit}, affected over reference", None if times is None else round(times, 2), f"≥ {GREW:g}, or none before", True if found.before is not None else None, query=found.query),
+        Test(f"{found.unit}, affected over reference", None if times is None else round(times, 2), f"≥ {GREW:g}, or none before", True, query=found.query),
         Test("share of request-seconds added by the set-up", round(found.share, 4), "measured, not only bounded from above", True if found.measured else None),
     )
     total = account.requests.total if account.requests else None
@@ -99,7 +99,7 @@ def _finding(evidence: Evidence, account: TimeAccount, found: Churn) -> Finding:
         scope,
         share,
         max(0.0, found.added),
-        min(1.0, found.added / account.added_seconds) if found.before is not None and account.added_seconds > 0 else None,
+        min(1.0, found.added / account.added_seconds) if account.added_seconds > 0 else None,
         tuple(c.name for c in account.components if c.name == "connection set-up" or (found.pooled and c.name.startswith("pool wait"))),
         mechanism="each request waits for round trips, encryption and authentication of a new connection before its first statement or call",
         cause="connections are opened for each use and not kept",

@@ -15,11 +15,13 @@ from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Window
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.repeats import entries
-from perfaudit.paths.tracing import AFFECTED, REFERENCE, Tracing
+from perfaudit.paths.tracing import AFFECTED, Tracing
 from perfaudit.stats.powerlaw import LEAST, Law, law
 
 #: Attributes that hold numbers but no sizes.
 _NO_SIZE = ("port", "pid", "id", "thread", "status", "code", "version", "line", "priority", "epoch", "timestamp", "resend", "attempt")
+#: Least part of the own time of some work that is looked at apart.
+PART = 0.25
 #: Requests of a route that are read of a log: 50 times what the fit uses.
 MOST = 20_000
 
@@ -43,14 +45,12 @@ class Sized:
     found: Law
     spans: Any = None
     entry: Any = None
-    before: Law | None = None
 
 
 def of_traces(evidence: Evidence, tracing: Tracing) -> Iterator[Sized]:
     """For each kind of work, its own time on the critical path against the size that explains it best."""
     entry = entries(tracing)
     working = np.isin(tracing.own, (SELF, DOWNSTREAM)) & ~tracing.is_("kind", "client", "producer")
-    own = np.bincount(entry[working], tracing.on_path[working], len(entry))
     heads = np.flatnonzero((entry == np.arange(len(entry))) & (tracing.place >= 0) & working)
     service, services = tracing.symbol("service")
     operation, operations = tracing.symbol("operation")
@@ -61,17 +61,30 @@ def of_traces(evidence: Evidence, tracing: Tracing) -> Iterator[Sized]:
         now = tracing.zone[at] == AFFECTED
         if np.count_nonzero(now) < LEAST:
             continue
-        laws = [(found, what, size[at]) for what, size in sizes if (found := law(size[at][now], own[at][now])) is not None]
-        if not laws:
+        inside = working & np.isin(entry, at)
+        best: tuple[Law, str, Any, Any, Any] | None = None
+        for spans in (inside, *_parts(tracing, inside)):
+            own = np.bincount(entry[spans], tracing.on_path[spans], len(entry))[at]
+            for what, size in sizes:
+                found = law(size[at][now], own[now])
+                if found is not None and (best is None or found.fit > best[0].fit):
+                    best = found, what, size[at], own, spans
+        if best is None:
             continue
-        found, what, size = max(laws, key=lambda f: f[0].fit)
+        found, what, size, own, spans = best
         known = np.isfinite(size)
-        same = tracing.zone[at] == REFERENCE
-        spans = working & np.isin(entry, at)
-        name = routes[route[at[0]]] if route[at[0]] >= 0 else ""
-        yield Sized(
-            services[s] if s >= 0 else "", operations[o] if o >= 0 else "", name, what, size[known], own[at][known], tracing.zone[at][known], True, found, spans, at[known], law(size[same], own[at][same])
-        )  # fmt: skip
+        logged = tracing.routes[tracing.flow[at[0]]] if tracing.routes else None
+        name = logged[1] if logged else routes[route[at[0]]] if route[at[0]] >= 0 else tracing.flows[tracing.flow[at[0]]].route
+        yield Sized(services[s] if s >= 0 else "", operations[o] if o >= 0 else "", name, what, size[known], own[known], tracing.zone[at][known], True, found, spans, at[known])
+
+
+def _parts(tracing: Tracing, inside: Any) -> Iterator[Any]:
+    """The spans of each operation that owns a quarter of the own time of some work, and not all of it: a loop with a span of its own stands out more."""
+    operation, _ = tracing.symbol("operation")
+    now = inside & (tracing.zone == AFFECTED) & (operation >= 0)
+    spent = np.bincount(operation[now], tracing.on_path[now])
+    for code in np.flatnonzero((spent >= PART * spent.sum()) & (spent < spent.sum())).tolist():
+        yield inside & (operation == code)
 
 
 def _sizes(evidence: Evidence, tracing: Tracing, entry: Any) -> Iterator[tuple[str, Any]]:
@@ -138,7 +151,7 @@ def of_log(evidence: Evidence, account: TimeAccount, row: RouteRow) -> Sized | N
         if found is None or now is None or (best is not None and best.found.fit >= found.fit):
             continue
         zone = np.zeros(len(now[0]), np.int8)
-        best = Sized("", "", row.route, f"bytes of the {name}", now[0], now[1], zone, False, found, before=law(*before) if before is not None else None)
+        best = Sized("", "", row.route, f"bytes of the {name}", now[0], now[1], zone, False, found)
     return best
 
 

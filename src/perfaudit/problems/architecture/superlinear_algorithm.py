@@ -28,16 +28,14 @@ total or a sort makes them k ≈ 1. Until then, limit the size (pages).
 
 from typing import Any
 
-import numpy as np
-
 from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test, Wanted
 from perfaudit.paths.account import TimeAccount
-from perfaudit.paths.tracing import AFFECTED
 from perfaudit.problems._load import ACCESS_LOG
-from perfaudit.problems._traced import TRACES, Claim, claim, compared
-from perfaudit.problems.architecture._sizes import Sized, excess, in_flight, of_log, of_traces
+from perfaudit.problems._traced import TRACES
+from perfaudit.problems.architecture._growth import OWN, Claimed, claim_of, own_part, services_of
+from perfaudit.problems.architecture._sizes import Sized, in_flight, of_log, of_traces
 
 NEEDS = ("requests|spans",)
 HELPS = ("requests", "spans")
@@ -52,8 +50,6 @@ STEP = 3.5
 ALONE = 0.3
 #: The curve must explain this share of the variance of the logarithms.
 FITS = 0.3
-#: With traces, the work's own time must carry this share of what its route lost.
-OWN = 0.5
 
 FIXES = (
     Fix("Replace the nested pass by one pass: an index by key (hash map), a running total, or a sort", "time per request grows in proportion to its size", "medium", "low", "same result; the profile of one large request shows the loop", True, "the old function behind a flag", "the exponent of own time over size falls to about 1"),
@@ -71,9 +67,9 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     if not sized:
         return Outcome.no_evidence("no kind of request has durations and sizes that span a factor of four", *WANTED)
     steep = [s for s in sized if s.found.low > BEYOND and s.found.k >= STEEP and s.found.fit >= FITS]
-    for found, claimed in sorted(((s, _claim(account, s)) for s in steep), key=lambda pair: (-pair[1][1], not pair[0].own)):
-        if claimed[0] >= RELEVANT and found.found.k <= STEP and not _elsewhere(account, found):
-            return Outcome.problem(_finding(evidence, account, found, *claimed))
+    for found, claimed in sorted(((s, claim_of(account, s)) for s in steep), key=lambda pair: (-pair[1].share, not pair[0].own)):
+        if claimed.share >= RELEVANT and found.found.k <= STEP:
+            return Outcome.problem(_finding(evidence, account, found, claimed))
     best = max(sized, key=lambda s: (s.found.low, s.found.k))
     where = best.route or best.operation
     if steep:
@@ -81,75 +77,40 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     return Outcome.clear(f"no own time grows clearly faster than size: steepest is {where}, {best.what} to the power of {best.found.k:.1f} ({best.found.low:.1f}–{best.found.high:.1f})")
 
 
-def _claim(account: TimeAccount, sized: Sized) -> tuple[float, float, float | None, Claim | None]:
-    """Share of request-seconds, seconds, share of the added time, and the claim on the traces where there are some."""
-    tracing = account.tracing
-    if sized.spans is not None and tracing is not None:
-        if compared(account):
-            claimed = claim(account, sized.spans)
-        else:
-            more = np.zeros(len(tracing.traces))
-            more[sized.entry[sized.zone == AFFECTED]] = excess(sized)
-            from perfaudit.paths.repeats import entries
-
-            claimed = claim(account, sized.spans, tracing.on_path * more[entries(tracing)])
-        return float(claimed.share.value or 0), max(0.0, claimed.added.seconds), claimed.explains, claimed
-    row = next((r for r in account.routes if r.route == sized.route), None)
-    if row is None or account.seconds <= 0:
-        return 0.0, 0.0, None, None
-    if account.windows.reference is not None and row.reference.count:
-        seconds = account.added(row)
-        return seconds / account.seconds, seconds, seconds / account.added_seconds if account.added_seconds else None, None
-    seconds = float(np.sum(excess(sized) * sized.cost) / max(float(sized.cost.sum()), 1.0)) * row.affected.seconds
-    return seconds / account.seconds, seconds, None, None
-
-
-def _elsewhere(account: TimeAccount, sized: Sized) -> bool:
-    """Whether traces show that a route, known from the log only, spends its time elsewhere than in its own work."""
-    tracing = account.tracing
-    if sized.own or tracing is None or not tracing.routes:
-        return False
-    flows = [i for i, known in enumerate(tracing.routes) if known and known[1] == sized.route]
-    at = np.isin(tracing.flow, flows) & (tracing.zone == AFFECTED)
-    whole = float(tracing.on_path[at].sum())
-    from perfaudit.evidence.components import SELF
-
-    return whole > 0 and float(tracing.on_path[at & (tracing.own == SELF)].sum()) < OWN * whole
-
-
-def _finding(evidence: Evidence, account: TimeAccount, sized: Sized, share: float, seconds: float, explains: float | None, claimed: Claim | None) -> Finding:
+def _finding(evidence: Evidence, account: TimeAccount, sized: Sized, claimed: Claimed) -> Finding:
     found = sized.found
-    route: Any = claimed.scope_route if claimed else sized.route
-    route = route or sized.route
+    route: Any = (claimed.traces.scope_route if claimed.traces else "") or sized.route
     first = route if isinstance(route, str) else route[0]
-    where = f"operation = {quote(sized.operation)}" if claimed else f"route = {quote(first)}"
-    query = f"SELECT {'response_bytes' if not claimed else 'request_bytes, response_bytes, rows'}, duration_us FROM {'spans' if claimed else 'requests'} WHERE {where} AND {within(account.windows.affected)} ORDER BY duration_us DESC LIMIT 100"
+    where = f"operation = {quote(sized.operation)}" if sized.own else f"route = {quote(first)}"
+    query = f"SELECT {'request_bytes, response_bytes, rows' if sized.own else 'response_bytes'}, duration_us FROM {'spans' if sized.own else 'requests'} WHERE {where} AND {within(account.windows.affected)} ORDER BY duration_us DESC LIMIT 100"
     law = Measurement(found.k, f"exponent of own time over {sized.what}" if sized.own else f"exponent of the duration over {sized.what}", (found.low, found.high), n=found.n, method="least squares of logarithms over a constant base, requests resampled", query=query)
     with_load = in_flight(evidence, account, first) if account.requests is not None and evidence.bundle.rows("requests") else None
     tests = (
         Test("exponent of time over size", round(found.k, 2), f"interval above {STEEP}", found.low > STEEP or None, query=query),
         Test("lower end of its interval", round(found.low, 2), f"> {BEYOND}, the local exponent of n·log n", True),
         Test("variance that size explains", round(found.fit, 3), f"≥ {FITS}", True),
-        Test("share of the time", round(share, 4), f"≥ {RELEVANT:.0%}", True),
+        Test("share of the time", round(claimed.share, 4), f"≥ {RELEVANT:.0%}", True),
     )
+    told = account.tracing is not None and any(known and known[1] == sized.route for known in account.tracing.routes)
+    own = True if sized.own or told else None
     rejected = (
-        Test("what grows is own time, without calls", "own time" if sized.own else "duration", "own time", True if sized.own else None, "n-plus-one"),
+        Test("part of the route's time that is own work", "own time" if sized.own else round(own_part(account, sized.route), 3) if told else None, f"≥ {OWN}", own, "n-plus-one"),
         Test("rank correlation of size and requests in flight", None if with_load is None else round(with_load, 2), f"within ± {ALONE}", None if with_load is None else abs(with_load) < ALONE or None, "tail-under-concurrency"),
         Test("exponent of time over size", round(found.high, 2), f"< {STEP}: steeper is a step", found.high < STEP or None, "memory-limit"),
-        Test("what grows is own time, not the database's", "own time" if sized.own else "duration", "own time", True if sized.own else None, "missing-index"),
+        Test("part of the route's time that is own work, not the database's", "own time" if sized.own else round(own_part(account, sized.route), 3) if told else None, f"≥ {OWN}", own, "missing-index"),
     )
-    services = [sized.service] if sized.service else [s for s in account.tiers.outermost if s]
+    services = [sized.service] if sized.service else services_of(account, sized.route)
     scope: dict[str, str | list[str]] = {"service": services[0] if len(services) == 1 else services} if services else {}
     if route:
         scope["route"] = route
-    measured = claimed.share if claimed else Measurement(min(1.0, share), "share of request-seconds", n=found.n, method="access log: above the reference's mean, or above a line through small sizes", query=query)
+    measured = claimed.traces.share if claimed.traces else Measurement(min(1.0, claimed.share), "share of request-seconds", n=found.n, method="access log: above the reference's mean, or above a line through small sizes", query=query)
     return Finding(
         "superlinear-algorithm",
         f"{first or sized.operation}: time grows as the {sized.what} to the power of {found.k:.1f}",
         scope,
         measured,
-        seconds,
-        explains,
+        claimed.seconds,
+        claimed.explains,
         components=(f"self: {services[0]}",) if services else (),
         mechanism=f"twice the {sized.what} takes {2**found.k:.1f} times as long",
         cause="a nested pass over the data of a request",

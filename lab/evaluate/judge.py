@@ -136,19 +136,21 @@ def since(truth: dict[str, Any], told: dict[str, Any] | None, numbers: dict[str,
 
 
 def prediction(truth: dict[str, Any], verdict: dict[str, Any], numbers: dict[str, float]) -> dict[str, bool | None]:
-    """Is there a predicted p95 of the route whose p95 was measured after the fix, and is it near?"""
+    """Is there a predicted p95 of a route whose p95 was measured after the fix, and is it near? Where the prediction names its route, that route's p95 is asked."""
     after = truth.get("after") or {}
     if not after.get("p95_ms"):
         return {}
-    p95 = (verdict.get("predicted") or {}).get("duration_ms", {}).get("p95")
+    predicted = verdict.get("predicted") or {}
+    p95 = predicted.get("duration_ms", {}).get("p95")
     value = p95.get("value") if isinstance(p95, dict) else p95
     told = verdict.get("scope", {}).get("route")
     if value is None or (told and after.get("route") and not _overlap(after["route"], told, route)):
         return {"predicted": False}
-    numbers |= {"predicted_p95_ms": float(value), "measured_p95_ms": float(after["p95_ms"])}
-    flags: dict[str, bool | None] = {"predicted": True, "predicted_near": abs(value / after["p95_ms"] - 1) <= NEAR}
+    measured = truth.get("measured", {}).get("fixed", {}).get("routes", {}).get(predicted.get("route"), {}).get("p95") or after["p95_ms"]
+    numbers |= {"predicted_p95_ms": float(value), "measured_p95_ms": float(measured)}
+    flags: dict[str, bool | None] = {"predicted": True, "predicted_near": abs(value / measured - 1) <= NEAR}
     if isinstance(p95, dict) and p95.get("ci") and None not in p95["ci"]:
-        flags["predicted_in_interval"] = p95["ci"][0] <= after["p95_ms"] <= p95["ci"][1]
+        flags["predicted_in_interval"] = p95["ci"][0] <= measured <= p95["ci"][1]
     return flags
 
 

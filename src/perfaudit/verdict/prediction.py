@@ -8,6 +8,7 @@ from perfaudit.baseline.requests import RouteRow
 from perfaudit.model import Finding, Measurement
 from perfaudit.paths import traced, whatif
 from perfaudit.paths.account import LEAST_REFERENCE, TimeAccount
+from perfaudit.paths.tracing import LEAST_TRACES
 from perfaudit.stats.percentile import Distribution, wilson
 
 
@@ -15,12 +16,12 @@ def predicted(account: TimeAccount, main: Finding, row: RouteRow | None) -> dict
     """``predicted`` for the route ``row``: p95, error ratio where that rose, and what caps it then; empty without a reference of the route."""
     if row is None or row.reference.durations.n < LEAST_REFERENCE or not row.affected.durations.n:
         return {}
-    out: dict[str, Any] = {}
+    out: dict[str, Any] = {"route": f"{row.method} {row.route}".strip()}
     if row.affected.error_ratio >= row.reference.error_ratio + 0.01:
         bounds = wilson(row.reference.errors, row.reference.count)
         out["error_ratio"] = Measurement(row.reference.error_ratio, "share", bounds, n=row.reference.count, method=f"reference of {row.method} {row.route}, Wilson").to_json()
     if not account.added(row):  # it did not get slower: nothing to win in time
-        return out
+        return out if "error_ratio" in out else {}
     after = _replayed(account, main)
     measured = _by_traces(account, row, after) or _by_share(account, main, row)
     out["duration_ms"] = {"p95": measured.to_json()}
@@ -45,15 +46,19 @@ def _by_traces(account: TimeAccount, row: RouteRow, after: whatif.After | None) 
     if after is None or tracing is None:
         return None
     flows = [i for i, key in enumerate(tracing.routes) if key == (row.method, row.route)]
+    traces = after.mean(flows)[2]
     try:
         left, low, high = whatif.residual(tracing, after, flows)
+        said = "the traces without the constraint cost as much as the reference's" if low <= 1 else f"the traces without the constraint still cost {left:.2f} times the reference's ({low:.2f}–{high:.2f})"
     except ValueError:
-        return None
+        if traces < LEAST_TRACES:
+            return None
+        left, low, high = 1.0, 1.0, 1.0
+        said = "too few to tell whether something else stays"
     value, bottom, top = row.reference.durations.percentile(0.95)
     stays = left if low > 1 else 1.0  # within its error the replay is the reference
-    said = "the traces without the constraint cost as much as the reference's" if stays == 1.0 else f"the traces without the constraint still cost {left:.2f} times the reference's ({low:.2f}–{high:.2f})"
     interval = None if bottom is None else bottom * stays / 1e3, None if top is None else top * max(stays, high if low > 1 else 1.0) / 1e3
-    return Measurement(value * stays / 1e3, "ms", interval, n=row.reference.durations.n, method=f"p95 of the reference of {row.method} {row.route}; what-if replay of {after.mean(flows)[2]} traces: {said}")
+    return Measurement(value * stays / 1e3, "ms", interval, n=row.reference.durations.n, method=f"p95 of the reference of {row.method} {row.route}; what-if replay of {traces} traces: {said}")
 
 
 def _by_share(account: TimeAccount, main: Finding, row: RouteRow) -> Measurement:

@@ -84,3 +84,16 @@ def test_a_store_without_an_address_is_called_by_its_system_and_edges_are_counte
 def test_one_service_without_calls_has_no_edge() -> None:
     found = drawn(trace(1, 1500, "a shop/GET_/x server 0-9000", "b<a shop/step internal 100-200"))
     assert found.edges == () and [n.name for n in found.nodes] == ["shop"]
+
+
+def test_an_attempt_that_never_arrived_has_the_callee_of_one_that_did() -> None:
+    """Without it the second attempt would not be seen as one: the first is only known by its address."""
+    rows = []
+    for i, at in enumerate(seconds("affected", 10)):
+        lost = ["b<a shop/POST client 1000-2000 peer=pay:80 status=error"] if i < 4 else []
+        rows += trace(i, at, "a shop/POST_/x server 0-9000", *lost, "c<a shop/POST client 3000-8000 peer=pay:80", "d<c payments/POST server 4000-7000")
+    (edge,) = drawn(rows).edges
+    assert edge.callee == "payments" and edge.affected is not None
+    assert edge.affected.calls == 14 and edge.affected.again == pytest.approx(4 / 14)
+    found = tracing(rows)
+    assert {found.dependency[1][c] for c in found.dependency[0].tolist() if c >= 0} == {"payments"}

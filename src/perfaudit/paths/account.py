@@ -23,6 +23,8 @@ from perfaudit.stats.longer import longer
 
 #: A reference of fewer requests of a route says nothing about its mean.
 LEAST_REFERENCE = 20
+#: A rest of this share is what floating point leaves of nothing.
+_ROUNDING = 1e-9
 #: A route is longer than in the reference from this many standard errors on (0.1 % by chance for each route; healthy recordings of five minutes to half a minute gave up to 2.0, real faults 3.1 and more on at least one route).
 SURE = 3.0
 
@@ -178,7 +180,7 @@ def _exclusive(parts: list[Component], seconds: float) -> list[Component]:
             out.append(Component(part.name, own, part.evidence, part.error, part.query))
             left -= own
     out.sort(key=lambda c: -c.seconds)
-    return [*out, Component("unexplained", max(0.0, left), "no evidence splits it")]
+    return [*out, Component("unexplained", left if left > _ROUNDING * seconds else 0.0, "no evidence splits it")]
 
 
 def _inner(evidence: Evidence, tiers: Tiers, windows: Windows) -> list[Component]:

@@ -85,7 +85,6 @@ def calls(tracing: Tracing) -> Calls:
     whom, called = tracing.dependency
     callee[whom >= 0] = placed(called)[whom[whom >= 0]]
     peer, system = tracing.symbol("peer"), tracing.symbol("system")
-    _as_known(callee, peer[0], len(services), placed(peer[1]))
     stores = np.isin(tracing.own, (DATABASE, CACHE))
     for codes, texts in (system, peer):
         at = stores & (codes >= 0)
@@ -103,19 +102,6 @@ def calls(tracing: Tracing) -> Calls:
     within = (parent >= 0) & is_call & is_call[above] & (caller[above] == caller) & (callee[above] == callee)
     span = np.flatnonzero(is_call & ~within)
     return Calls(span, caller[span].astype(np.int64), callee[span], list(names), kinds)
-
-
-def _as_known(callee: Any, peer: Any, services: int, places: Any) -> None:
-    """Callees that are only known by their address become the service that answered at this address in other traces, where it is one."""
-    answered = np.flatnonzero((peer >= 0) & (callee >= 0) & (callee < services))
-    pairs = np.unique(np.stack([peer[answered], callee[answered]], axis=1), axis=0)
-    address, times = np.unique(pairs[:, 0], return_counts=True)
-    service = np.full(len(places), -1, np.int64)
-    service[pairs[:, 0]] = pairs[:, 1]
-    service[address[times > 1]] = -1
-    at = np.flatnonzero((peer >= 0) & (callee >= services))
-    at = at[(callee[at] == places[peer[at]]) & (service[peer[at]] >= 0)]
-    callee[at] = service[peer[at]]
 
 
 def graph(tracing: Tracing, again: Any, most: int) -> Graph:

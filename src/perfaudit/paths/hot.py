@@ -112,7 +112,7 @@ def chains(tracing: Tracing, found: Labels, most: int) -> tuple[list[Chain], int
     """The chains that own the most request-seconds of the affected window, and how many own any."""
     spent = weights(tracing, AFFECTED) * tracing.on_path
     own = np.flatnonzero(spent > 0)
-    hashed = hashes(tracing)
+    hashed = hashes(tracing) + found.codes.astype(np.uint64) * np.uint64(_MIX[0])  # spans of the same names may be different things: a first attempt, a retry
     distinct, first, place = np.unique(hashed[own], return_index=True, return_inverse=True)
     seconds = np.bincount(place, spent[own], len(distinct))
     everything = total(tracing, AFFECTED)

@@ -140,7 +140,10 @@ class Tracing:
 
     @cached_property
     def dependency(self) -> tuple[Any, list[str]]:
-        """Whom a calling span calls: the service of the server span below it, else its peer, else its operation. Codes (−1: calls no service) and names."""
+        """Whom a calling span calls: the service of the server span below it, else the one that answers at its peer in other calls, else its peer, else its operation.
+
+        Codes (−1: calls no service) and names. An attempt that never arrived has the callee of one that did.
+        """
         from perfaudit.evidence.components import DOWNSTREAM, QUEUE
 
         service, services = self.symbol("service")
@@ -165,6 +168,7 @@ class Tracing:
         served = np.flatnonzero((above >= 0) & self.is_("kind", "server", "consumer"))
         served = served[calls[above[served]] & (service[served] >= 0)]
         out[above[served]] = service[served]
+        out[calls] = _answering(out[calls], peer[calls], len(services))
         return out, names
 
     # ------------------------------------------------------------ traces
@@ -277,6 +281,17 @@ def _mean(values: Any, kept: Any) -> tuple[float, float]:
     n, whole = len(values), float(kept.sum())
     mean = float((kept * values).sum()) / whole
     return mean, float(np.sum((kept * (values - mean)) ** 2)) * n / (n - 1) / whole**2
+
+
+def _answering(callee: Any, peer: Any, services: int) -> Any:
+    """Callees (codes; those below ``services`` are services) where an address becomes the service that answers there, where it is always the same."""
+    known = (peer >= 0) & (callee >= 0) & (callee < services)
+    pairs = np.unique(np.stack([peer[known], callee[known]], axis=1), axis=0)
+    address, times = np.unique(pairs[:, 0], return_counts=True)
+    service = np.full(int(peer.max(initial=-1)) + 2, -1, np.int32)
+    service[pairs[:, 0]] = pairs[:, 1]
+    service[address[times > 1]] = -1
+    return np.where((callee >= services) & (service[peer] >= 0), service[peer], callee)
 
 
 def of_bundle(bundle: Bundle, windows: Windows, *, correct_skew: bool = False) -> Tracing | None:

@@ -95,7 +95,7 @@ def _node(node: Mapping[str, Any], place: tuple[float, float]) -> str:
     said = f"owns {text.percent(node['own'])}" + ("" if node["kind"] == "service" else f" · {node['kind']}")
     box = f'<rect class="node" x="{charts.number(x)}" y="{charts.number(y)}" width="{_WIDE:g}" height="{_HIGH:g}" rx="5"><title>{escape(text.plain(node["name"]))}: {escape(said)}</title></rect>'
     stripe = f'<rect class="{_STRIPES[node["kind"]]}" x="{charts.number(x)}" y="{charts.number(y)}" width="6" height="{_HIGH:g}" rx="2"/>'
-    return box + stripe + charts.label(x + 16, y + 20, text.cut(node["name"], 24), "node-name") + charts.label(x + 16, y + 37, said, "tick")
+    return box + stripe + charts.label(x + 16, y + 20, text.cut(node["name"], 21), "node-name") + charts.label(x + 16, y + 37, said, "tick")
 
 
 def _ends(edge: Mapping[str, Any], places: Mapping[str, tuple[float, float]]) -> tuple[float, float, float, float, int]:
@@ -125,12 +125,12 @@ def _labels(edges: Sequence[Mapping[str, Any]], places: Mapping[str, tuple[float
     for edge in sorted(edges, key=lambda e: (-_share(e), e["caller"], e["callee"])):
         _, y, to_x, to_y, way = _ends(edge, places)
         down = 1 if way > 0 and y < to_y else -1  # the side of the head on which the edge does not come in
-        x, y = (to_x - 8, to_y - 9 if down < 0 else to_y + 17) if way > 0 else (to_x + 170, to_y + 17)
+        x, y, anchor = (to_x - 8, to_y - 9 if down < 0 else to_y + 17, "end") if way > 0 else (to_x + 6, to_y + 17, "start")
         while any(abs(x - a) < 140 and abs(y - b) < 14 for a, b in taken):
             y += 15 * down
         taken.append((x, y))
         now = edge.get("affected")
-        said = f"{text.percent(_share(edge))} · {text.trimmed(now['per_request'], 2)}/request" if now else "no calls any more"
+        said = f"{text.percent(_share(edge))} · ×{text.trimmed(now['per_request'], 2)}" if now else "no calls any more"
         if now and now["again"] >= _AGAIN:
             said += f" ↻ {text.percent(now['again'])}"
-        yield charts.label(x, y, said, "edge-name hot" if id(edge) in hot else "edge-name", "end")
+        yield charts.label(x, y, said, "edge-name hot" if id(edge) in hot else "edge-name", anchor)

@@ -73,7 +73,7 @@ def _charts(result: Mapping[str, Any], part: Mapping[str, Any]) -> Iterator[Char
         said = ", ".join(f"{name} {text.percent(share)}" for name, share, _ in bar)
         yield Chart("Account of time", charts.stacked_bar(bar, title="Account of time", desc=f"Request-seconds by where they were spent: {said}"), said)
     if graph := part.get("graph"):
-        said = f"{text.plural(len(graph['nodes']), 'node')}, {text.plural(len(graph['edges']), 'edge')}; an edge is as wide as the share of the request-seconds that passes through it, ↻ marks calls that repeat a failed one"
+        said = f"{text.plural(len(graph['nodes']), 'node')}, {text.plural(len(graph['edges']), 'edge')}; an edge is as wide as the share of the request-seconds that passes through it; × calls per request, ↻ those that repeat a failed one"
         if svg := _graph.draw(graph, title="Who calls whom", desc=said):
             yield Chart("Who calls whom", svg, said + (f"; {graph['left_out']} smaller edges are left out" if graph["left_out"] else ""))
     for example in part.get("examples", []):

@@ -62,12 +62,12 @@ class Scan:
     def __init__(self, sink: Sink, options: ReadOptions, shape: Shape) -> None:
         import numpy as np
 
-        from perfaudit.kernels import attributes, jsonspans, jsontokens
+        from perfaudit.kernels import attributes, jsonspan, jsonspans, jsontokens
 
         self.np, self.kernel, self.tokens, self.columns, self.sink, self.shape = np, jsonspans, jsontokens, attributes, sink, shape
         self.table = SpanTable(sink, options, shape.per_us)
         self.codes = self.table.coded(shape.pair, _text)
-        self.form = jsonspans.form([(name, getattr(jsonspans, role)) for name, role in shape.members], shape.wrapped)
+        self.form = jsonspan.form([(name, getattr(jsonspan, role)) for name, role in shape.members], shape.wrapped)
         self.place = jsonspans.place()
         self.state = self.place.state
         self.rows = np.empty((_ROWS, attributes.ROW_COLUMNS), np.int64)

@@ -14,7 +14,7 @@ from perfaudit import __version__
 from perfaudit.errors import AuditError
 
 #: The commands in the order of the methodology; a module that is not named here still shows, at the end.
-ORDER = ("analyze", "demo", "init", "define", "add", "inventory", "baseline", "diagnose", "compare", "slo", "capacity", "report", "query", "explain", "completion")
+ORDER = ("analyze", "demo", "init", "define", "add", "inventory", "baseline", "paths", "diagnose", "compare", "slo", "capacity", "report", "query", "explain", "completion")
 
 
 class Commands(click.Group):

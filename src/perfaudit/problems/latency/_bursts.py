@@ -71,3 +71,22 @@ def queued_for(account: TimeAccount, picture: Load, route: str) -> Queued | None
     if not name or whole <= 0 or gains[name] < MAIN * whole:
         return None
     return Queued(name, gains[name], min(1.0, gains[name] / whole))
+
+
+def services_of(account: TimeAccount, component: str) -> str | list[str]:
+    """The outermost tiers, and the service that a row of the account names."""
+    _, _, named = component.partition(": ")
+    names = [*([named] if named and not component.startswith("database") else []), *(s for s in account.tiers.outermost if s != named)]
+    return names[0] if len(names) == 1 else names
+
+
+def one_instance(evidence: Evidence, account: TimeAccount) -> float | None:
+    """The largest share of slow requests of one instance, over its share of requests; None with fewer than two."""
+    rows = evidence.rows(
+        f"SELECT instance, count(*) FILTER (duration_us > bar), count(*) FROM requests, (SELECT quantile_disc(duration_us, 0.95) AS bar FROM requests WHERE {account.tiers.condition} AND {within(account.windows.affected)})"
+        f" WHERE {account.tiers.condition} AND {within(account.windows.affected)} AND instance IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
+    if len(rows) < 2:
+        return None
+    slow, count = sum(r[1] for r in rows), sum(r[2] for r in rows)
+    return float(max((r[1] / max(1, slow)) / (r[2] / count) for r in rows))

@@ -34,7 +34,7 @@ from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
 from perfaudit.problems._load import ACCESS_LOG, QUEUE, Load, at_equal_load, bursts, contrast, flicker, in_flight, load, owned
-from perfaudit.problems.latency._bursts import follows, queued_for
+from perfaudit.problems.latency._bursts import follows, one_instance, queued_for, services_of
 from perfaudit.stats.correlation import Association
 
 NEEDS = ("requests",)
@@ -93,7 +93,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     if gap is not None and gap > 0.25:
         return Outcome.clear(f"at equal load the affected window holds {gap:.0%} more slow requests: it is slower for another reason")
     size = _slow_are_large(evidence, account, route)
-    instance = _one_instance(evidence, account)
+    instance = one_instance(evidence, account)
     value = Measurement(share, "share of request-seconds, above what quiet seconds cost", n=int(total.all.count), method=f"rank correlation {link.r:.2f} on {link.n_eff:.0f} effective bins of {picture.step} s")
     queued = queued_for(account, picture, route)
     tests = (
@@ -112,7 +112,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         Finding(
             "tail-under-concurrency",
             f"The tail comes with bursts of arrivals: busy seconds hold {busy:.0%} slow requests, quiet ones {quiet:.0%}",
-            {"service": _services(account, queued.name if queued else ""), "route": route},
+            {"service": services_of(account, queued.name if queued else ""), "route": route},
             value,
             share * account.seconds,
             components=(queued.name,) if queued else (),
@@ -136,13 +136,6 @@ def _alone(evidence: Evidence, account: TimeAccount, picture: Load, runs: int) -
     return (one, row.route, link) if one is not None and link is not None and link.r >= STRONG and link.p <= CHANCE else None
 
 
-def _services(account: TimeAccount, component: str) -> str | list[str]:
-    """The outermost tiers, and the service that a row of the account names."""
-    _, _, named = component.partition(": ")
-    names = [*([named] if named and not component.startswith("database") else []), *(s for s in account.tiers.outermost if s != named)]
-    return names[0] if len(names) == 1 else names
-
-
 def _worst(account: TimeAccount) -> str:
     def spread(row: Any) -> float:
         part = row.affected
@@ -157,14 +150,3 @@ def _slow_are_large(evidence: Evidence, account: TimeAccount, route: str) -> flo
         f"SELECT median(response_bytes) FILTER (duration_us > bar), median(response_bytes) FILTER (duration_us <= bar) FROM requests, (SELECT quantile_disc(duration_us, 0.9) AS bar FROM requests WHERE {condition}) WHERE {condition}"
     )
     return None if slow is None or not rest else float(slow) / float(rest)
-
-
-def _one_instance(evidence: Evidence, account: TimeAccount) -> float | None:
-    rows = evidence.rows(
-        f"SELECT instance, count(*) FILTER (duration_us > bar), count(*) FROM requests, (SELECT quantile_disc(duration_us, 0.95) AS bar FROM requests WHERE {account.tiers.condition} AND {within(account.windows.affected)})"
-        f" WHERE {account.tiers.condition} AND {within(account.windows.affected)} AND instance IS NOT NULL GROUP BY 1 ORDER BY 1"
-    )
-    if len(rows) < 2:
-        return None
-    slow, count = sum(r[1] for r in rows), sum(r[2] for r in rows)
-    return float(max((r[1] / max(1, slow)) / (r[2] / count) for r in rows))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
 from perfaudit.paths import hot
 from perfaudit.paths.traced import labels
-from tests.paths.made import seconds, trace, tracing
+from tests.paths.made import SECOND, START, seconds, trace, tracing
+from tests.spans import odd_trace
 
 
 def shop() -> list[dict[str, object]]:
@@ -63,3 +66,17 @@ def test_operations_own_their_time_and_their_calls_are_counted() -> None:
     assert own[1].calls == (pytest.approx(20 / 30), 1.0)
     assert own[1].reference is not None and own[1].reference.value == pytest.approx(0.75)
     assert "component = 'database'" in own[0].share.query
+
+
+def test_of_random_odd_traces_chains_and_operations_own_exactly_all_the_time() -> None:
+    rng = random.Random(4)
+    rows = [row for i in range(400) for row in odd_trace(rng, f"{i:032x}")]
+    for row in rows:
+        row["time"] = START + 1500 * SECOND + int(row["time"]) % 1_000_000
+    found = tracing(rows)
+    named = labels(found)
+    everything = found.seconds(found.on_path).seconds
+    assert everything > 0
+    for listed, n in (hot.chains(found, named, 10**6), hot.own_time(found, named, 10**6)):
+        assert len(listed) == n
+        assert sum(row.seconds for row in listed) == pytest.approx(everything)

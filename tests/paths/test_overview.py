@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from perfaudit.audit import Audit, Request
 from perfaudit.paths import overview
 from perfaudit.report import schema
 from tests.paths.made import HALF, START, Row, seconds, trace
+from tests.spans import odd_trace
 
 MANY = 60
 
@@ -68,3 +70,15 @@ def test_odd_traces_break_nothing(spans: list[str]) -> None:
         row["operation"] = row["operation"] or None
     bundle = testing.evidence(spans=rows).bundle
     schema.validate({"schema_version": 1, "audit": {"question": "?"}, "paths": overview.overview(Audit(bundle).prepare().account, completion=True)})
+
+
+def test_random_odd_traces_break_nothing() -> None:
+    rng = random.Random(9)
+    rows = [row for i in range(300) for row in odd_trace(rng, f"{i:032x}")]
+    for row in rows:
+        row["time"] = START + rng.choice((500, 1500)) * 1_000_000 + int(row["time"]) % 1_000_000
+        row |= {"status": rng.choice(("ok", "error")), "peer": rng.choice(("a", "db", None)), "system": rng.choice((None, "mysql", "redis", "kafka"))}
+    part = part_of(rows)
+    assert sum(node["own"] for node in part["graph"]["nodes"]) <= 1 + 1e-9
+    assert all(edge["share"]["value"] <= 1 for edge in part["graph"]["edges"])
+    assert sum(flow["share"]["value"] for flow in part["flows"]) == pytest.approx(1)

@@ -16,8 +16,9 @@ from perfaudit.model import Measurement
 from perfaudit.paths.traced import Labels
 from perfaudit.paths.tracing import AFFECTED, Tracing
 
-#: The bands: the slowest 5 % and 1 %, against the middle.
+#: The bands: the slowest 5 % and 1 %, against the middle; the slowest quarter where there are too few traces for either.
 SLOW = {"p95": 0.95, "p99": 0.99}
+QUARTER = {"p75": 0.75}
 MIDDLE = (0.4, 0.6)
 #: Fewer traces beyond the percentile are single events, not a pattern (the interval of a mean of 10 is ± 0.7 standard deviations).
 LEAST_SLOW = 10
@@ -57,10 +58,9 @@ def bands(tracing: Tracing, found: Labels, flow: int) -> tuple[list[Band], str]:
     at = at[:: -(-n // MOST_TRACES) or 1]
     at = at[np.argsort(tracing.whole[at], kind="stable")]
     matrix = _matrix(tracing, found, at)
-    out, least = [], {name: round(LEAST_SLOW / (1 - q)) for name, q in SLOW.items()}
-    for name, q in SLOW.items():
-        if len(at) >= least[name]:
-            out.append(_band(name, q, tracing.whole[at], matrix, found.names))
+    least = {name: round(LEAST_SLOW / (1 - q)) for name, q in (SLOW | QUARTER).items()}
+    wanted = SLOW if len(at) >= least["p95"] else QUARTER
+    out = [_band(name, q, tracing.whole[at], matrix, found.names) for name, q in wanted.items() if len(at) >= least[name]]
     missing = [name for name in SLOW if len(at) < least[name]]
     return out, f"{n:,} traces are too few for {' and '.join(missing)}: {least[missing[0]]:,} are needed" if missing else ""
 

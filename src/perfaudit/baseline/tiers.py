@@ -79,6 +79,7 @@ def find(evidence: Evidence) -> Tiers:
                 if best is None or scores[inner.service, best] < score:
                     inside[inner.service] = outer.service
         _around(found, inside)
+        _without_durations(found, inside)
     return Tiers(tuple(replace(t, inside=inside.get(t.service, "")) for t in found), tuple(rows))
 
 
@@ -100,6 +101,15 @@ def _around(found: list[Tier], inside: dict[str, str]) -> None:
         elif inside.get(tier.service, LOAD_GENERATOR) == LOAD_GENERATOR:
             inside.pop(tier.service, None)
             inside.setdefault(LOAD_GENERATOR, tier.service)
+
+
+def _without_durations(found: list[Tier], inside: dict[str, str]) -> None:
+    """A log of some requests that says of none how long it took (an application's lines about slow or failed ones) is told again by one that does."""
+    timed = [t for t in found if t.seconds > 0 and not inside.get(t.service)]
+    for tier in found:
+        around = [t for t in timed if t.requests > tier.requests and min(t.last, tier.last) > max(t.first, tier.first)]
+        if tier.seconds == 0 and around and tier.service != LOAD_GENERATOR:
+            inside.setdefault(tier.service, max(around, key=lambda t: (t.requests, t.service)).service)
 
 
 def _times(evidence: Evidence) -> dict[str, tuple[int, int, int]]:

@@ -80,13 +80,6 @@ _COMMAND = re.compile(r"[A-Za-z][A-Za-z_.]{0,30}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-#: Keys of servers whose values differ in every span and that nothing is read from, as a piece of a pattern of bytes.
-VOLATILE = (
-    rb"(?:net\.peer\.port|net\.peer\.ip|net\.sock\.peer\.(?:port|addr)|network\.peer\.(?:port|address)|client\.(?:port|address)|http\.target|http\.url|url\.(?:path|full|query)"
-    rb"|thread\.(?:id|name)|http\.user_agent|user_agent\.original|http\.client_ip)"
-)
-
-
 class Said(NamedTuple):
     """What a span's attributes say in words; the fields are columns of ``spans`` but for ``kind`` and ``failed``."""
 

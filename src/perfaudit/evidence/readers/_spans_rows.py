@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -87,11 +86,8 @@ class SpanTable:
         self.bytes = Codes(self.reading, self.operations, pair, text)
         return self.bytes
 
-    def codes(self, raws: Sequence[bytes], pairs: Callable[[bytes], Pairs], volatile: re.Pattern[bytes] | None = None) -> list[int]:
-        """Codes of attribute lists: ``pairs`` reads one that was not met before. Valid until :meth:`flush`.
-
-        ``volatile`` are attributes of a server (it has ``http.route``) that differ in every span and that nothing is read from.
-        """
+    def codes(self, raws: Sequence[bytes], pairs: Callable[[bytes], Pairs]) -> list[int]:
+        """Codes of attribute lists: ``pairs`` reads one that was not met before. Valid until :meth:`flush`."""
         known = self._codes
         codes: list[Any] = list(map(known.get, raws))
         if None in codes:
@@ -99,9 +95,6 @@ class SpanTable:
                 if code is None:
                     raw = raws[i]
                     code = known.get(raw)
-                    if code is None and volatile is not None and b'"http.route"' in raw:
-                        raw = volatile.sub(b"", raw).replace(b"[,", b"[", 1)
-                        code = known.get(raw)
                     if code is None:
                         code = len(self.read)
                         self.read.append(self.reading.read(pairs(raw)))

@@ -22,11 +22,11 @@ POOL = r"hikaricp_connections|jdbc_connections|db_client_connection|go_sql|pgbou
 WORKER = r"(tomcat|jetty)_threads|puma_|php_?fpm|uwsgi_|executor_(active|queued|pool_max)|(^|_)(requests|workers?|admission|threadpool|thread_pool)_(in_flight|limit|waiting|busy|max|queued|active|size|backlog|wait)|server_(active_requests|request_queue_time)|apache_(workers|scoreboard)|listen_queue"
 #: Which role a series plays, by the end of its name; tried in this order.
 ROLES = (
-    ("wait", re.compile(r"(?:wait|acquire|acquisition|checkout|queue)(?:_?time|_duration)?(?:_(seconds|milliseconds|ms))?_(?:sum|seconds_total)$|wait_duration_seconds_total$")),
+    ("wait", re.compile(r"(?:wait|acquire|acquisition|checkout|queue)(?:_?time|_duration)?(?:_(seconds|milliseconds|ms))?_(?:sum|seconds_total)$|wait_duration_seconds_total$|blocked_seconds(?:_total)?$")),
     ("held", re.compile(r"(?:hold|use|usage|held)(?:_time|_duration)?(?:_(seconds|milliseconds|ms))?_sum$")),
     ("holds", re.compile(r"(?:hold|use|usage|held)(?:_time|_duration)?(?:_(?:seconds|milliseconds|ms))?_count$")),
     ("timeouts", re.compile(r"time_?outs?(?:_total)?$")),
-    ("waiting", re.compile(r"(?:pending(?:_requests|_threads)?|waiting|waiters|queued(?:_tasks)?|backlog|listen_queue(?:_length)?|jobs(?:_count)?)$")),
+    ("waiting", re.compile(r"(?:pending(?:_requests|_threads)?|waiting(?:_count|_requests|_connections)?|waiters|queued(?:_tasks)?|backlog|listen_queue(?:_length)?|jobs(?:_count)?)$")),
     ("limit", re.compile(r"(?:max|limit|capacity|max_open(?:_connections)?|max_threads|maximum|pool_size|pool_max(?:_threads)?)(?:_connections)?$")),
     ("used", re.compile(r"(?:used|in_?use(?:_connections)?|active(?:_connections|_threads|_processes|_requests)?|busy(?:_threads|_workers)?|checked_?out(?:_connections)?|borrowed|in_flight|usage|count)$")),
 )
@@ -75,10 +75,10 @@ def _window(evidence: Evidence, window: Window | None, about: str) -> Gauges:
     if window is None:
         return Gauges()
     condition = f"regexp_matches(replace(lower(name), '.', '_'), {quote(about)}) AND NOT ends_with(name, '_bucket') AND NOT isnan(value) AND {within(window)}"
-    rows = evidence.rows(f"SELECT replace(lower(name), '.', '_'), labels, epoch_us(time), value FROM metrics WHERE {condition} ORDER BY time, name, labels::VARCHAR")
+    rows = evidence.rows(f"SELECT replace(lower(name), '.', '_'), labels, epoch_us(time), value, coalesce(unit, '') FROM metrics WHERE {condition} ORDER BY time, name, labels::VARCHAR")
     series: dict[str, dict[tuple[tuple[str, str], ...], list[tuple[int, float]]]] = {}
-    for name, labels, time, value in rows:
-        role, per_second = _role(name)
+    for name, labels, time, value, unit in rows:
+        role, per_second = _role(name, unit)
         state = str(labels.get("state", labels.get("db.client.connection.state", labels.get("db_client_connection_state", "")))).lower()
         if not role or (role == "used" and (state not in IN_USE or (name.endswith(("count", "usage")) and not state))):
             continue
@@ -87,13 +87,13 @@ def _window(evidence: Evidence, window: Window | None, about: str) -> Gauges:
     return _gauges(series, window, condition) if series else Gauges()
 
 
-def _role(name: str) -> tuple[str, float]:
+def _role(name: str, unit: str) -> tuple[str, float]:
     """Role of a series and seconds per unit of its values."""
     for role, pattern in ROLES:
         found = pattern.search(name)
         if found:
-            unit = found.group(1) if found.groups() else ""
-            return role, 1e-3 if unit in ("milliseconds", "ms") else 1.0
+            said = (found.group(1) if found.groups() else "") or unit
+            return role, 1e-3 if said in ("milliseconds", "millisecond", "ms") else 1.0
     return "", 1.0
 
 

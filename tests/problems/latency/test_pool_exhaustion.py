@@ -136,3 +136,16 @@ def test_a_second_service_has_its_own_pool() -> None:
     given = recorded(simulate(plan, four), "pool.acquire", service="stock")
     found = assert_problem(CHECK, **given)
     assert found.scope["service"] == "stock" and isinstance(Node("a", "b", 1.0), Node)
+
+
+def test_a_tail_sampler_makes_no_leak() -> None:
+    """A few requests time out in bursts; of the rest hardly a trace is kept."""
+    run = simulate(lambda late, rng: select(late, rng), lambda _: 4, rate=40)
+    for i, at in enumerate(run.at):
+        if at >= 40 and i % 25 == 0:
+            run.wait[i], run.got[i] = 2000.0, False
+    given = recorded(run, "pool.acquire", sampled=1.0)
+    slow = {row["trace_id"] for row in given["requests"] if row["status"] == 500}
+    spans = [dict(row, sampler="tail") for row in given["spans"] if row["trace_id"] in slow or int(row["trace_id"], 16) % 10 == 0]
+    outcome = examine(CHECK, spans=spans, requests=given["requests"])
+    assert all("not given back" not in f.cause for f in outcome.findings)

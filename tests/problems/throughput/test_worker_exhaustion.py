@@ -135,3 +135,14 @@ def test_without_a_queue_in_sight_there_is_no_evidence() -> None:
     traffic = requests()
     assert_no_evidence(CHECK, requests=traffic)
     assert_no_evidence(CHECK, requests=traffic, sessions=waits(traffic, "/orders", 100), metrics=[{"time": START + 1_000_000, "name": "up", "kind": "gauge", "labels": {}, "value": 1.0}])
+
+
+def test_the_wait_that_spans_state_themselves_counts() -> None:
+    """No span of the queue and no log: the server spans say how long their request waited (``http.server.request.queue_time``)."""
+    run = simulate(polls(0.15), eight, patience=30_000)  # type: ignore[arg-type]
+    spans = recorded(run, "x", outside=True)["spans"]
+    waits_us = {f"{i:032x}": int(w * 1e3) for i, w in enumerate(run.wait)}
+    for row in spans:
+        row["queue_us"] = waits_us[row["trace_id"]] if row["parent_span_id"] is None else None
+    found = assert_problem(CHECK, spans=spans, since=START + 40_000_000, until=START + 80_000_000)
+    assert "/news" in found.cause

@@ -119,7 +119,7 @@ def _traced(account: TimeAccount, tracing: Tracing, waits: Any, metrics: tuple[G
     by_service = {int(code): tracing.added(tracing.on_path, waits & (service == code)).seconds if compared(account) else tracing.seconds(tracing.on_path, AFFECTED, waits & (service == code)).seconds for code in np.unique(service[waits])}
     whole = sum(max(0.0, s) for s in by_service.values())
     services = [names[c] for c, s in sorted(by_service.items(), key=lambda x: (-x[1], x[0])) if c >= 0 and s >= CARRIES * whole and s > 0]
-    took = {zone: tracing.took[waits & (tracing.zone == zone)] / 1e3 for zone in (AFFECTED, REFERENCE)}
+    took = {zone: tracing.on_path[waits & (tracing.zone == zone)] / 1e3 for zone in (AFFECTED, REFERENCE)}
     exhibits = [
         (f"mean wait for a connection in the {word}", Measurement(float(took[zone].mean()), "ms", n=len(took[zone]), method="spans of the acquisition", query=query if zone == AFFECTED else ""), "spans")
         for zone, word in ((AFFECTED, "affected window"), (REFERENCE, "reference"))
@@ -184,12 +184,13 @@ def _leak(account: TimeAccount, pool: Pool) -> Cause | None:
     affected = account.windows.affected
     inside = zone == AFFECTED
     part = np.clip((at[inside] - affected.start) * 4 // max(1, affected.end - affected.start), 0, 3)
-    count, got = np.bincount(part, minlength=4), np.bincount(part, found.got[inside], 4)
+    kept = np.where(tracing.place[found.span] >= 0, tracing.stands_for[tracing.place[found.span]], 0.0)
+    count, got = np.bincount(part, kept[inside], 4), np.bincount(part, (kept * found.got)[inside], 4)
     before = zone == REFERENCE
-    if count[3] < LEAST or before.sum() < LEAST:
+    if (part == 3).sum() < LEAST or before.sum() < LEAST:
         return None
-    normal = float(found.got[before].mean())
-    shares = got / np.maximum(count, 1)
+    normal = float((kept * found.got)[before].sum() / kept[before].sum())
+    shares = got / np.maximum(count, 1e-9)
     starved = float(shares[3]) / normal if normal else 1.0
     if starved > STARVED or shares[3] > shares[0]:
         return None
@@ -299,15 +300,24 @@ def rivals(evidence: Evidence, account: TimeAccount, pool: Pool, why: Cause) -> 
     ratio = load(account)
     statements = _statements(account)
     queue = sum(c.seconds for c in account.components if c.name.endswith("queue for a worker"))
-    refused = None
-    if evidence.has("lock_events"):
-        refused = int(evidence.one(f"SELECT count(*) FROM lock_events WHERE kind = 'connection-refused' AND {within(account.windows.affected)}")[0] or 0)
+    refused = _refused(evidence, account)
     return (
         Test("mean of a database span, affected over reference", None if statements is None else round(statements, 3), f"≤ {SLOWER}: the database has room", None if statements is None else statements <= SLOWER, "missing-index"),
         Test("connections that the server refused", refused, "0", None if refused is None else refused == 0, "server-connection-saturation"),
         Test("seconds waited for a worker over those for a connection", round(queue / pool.added, 3) if pool.added > 0 else None, "< 1", queue < pool.added if pool.added > 0 else None, "worker-exhaustion"),
         _surge(why, ratio),
     )
+
+
+def _refused(evidence: Evidence, account: TimeAccount) -> int | None:
+    """Connections that the database refused because it had too many; None without a log of it or of its clients."""
+    here = within(account.windows.affected)
+    counts = []
+    if evidence.has("lock_events"):
+        counts.append(evidence.one(f"SELECT count(*) FROM lock_events WHERE kind = 'connection-refused' AND {here}")[0])
+    if evidence.has("logs"):
+        counts.append(evidence.one(f"SELECT sum(count) FROM logs WHERE regexp_matches(lower(template), 'too many (connections|clients)|remaining connection slots') AND {here}")[0])
+    return sum(int(c or 0) for c in counts) if counts else None
 
 
 def _surge(why: Cause, ratio: float) -> Test:

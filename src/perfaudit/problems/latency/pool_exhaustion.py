@@ -35,7 +35,7 @@ from perfaudit.problems.latency._connects import set_up_on_acquisition
 from perfaudit.problems.latency._pools import POOL_METRICS, PRACTICAL, Cause, Pool, cause, look, rivals, tests
 
 NEEDS = ("spans|metrics",)
-HELPS = ("requests", "spans", "metrics", "sessions", "lock_events")
+HELPS = ("requests", "spans", "metrics", "sessions", "lock_events", "logs")
 RIVALS = ("missing-index", "server-connection-saturation", "worker-exhaustion", "traffic-surge")
 WANTED = (TRACES, POOL_METRICS)
 

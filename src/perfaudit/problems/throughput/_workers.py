@@ -60,7 +60,10 @@ WORDS = {DATABASE: "the database", DOWNSTREAM: "a call of another service", POOL
 
 @dataclass
 class Queue:
-    """``share``, ``low``: share of request-seconds added by the wait and the lower end of its interval; ``added`` and ``error`` in seconds; ``each``: seconds a request waits longer."""
+    """``share``, ``low``: share of request-seconds added by the wait and the lower end of its interval; ``added`` and ``error`` in seconds; ``each``: seconds a request waits longer.
+
+    ``stated``: spans state it as a number, it lies before them, in no duration of the recording.
+    """
 
     share: float
     low: float
@@ -75,6 +78,7 @@ class Queue:
     n: int
     method: str
     query: str
+    stated: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,28 +97,31 @@ class Cause:
 def look(evidence: Evidence, account: TimeAccount) -> Queue | None:
     """The queue's facts; None where nothing tells them."""
     metrics = gauges(evidence, account, _gauges.WORKER)
-    tracing = account.tracing
-    window = account.windows.affected
-    total, n = account.seconds, max(1, account.count)
-    if tracing is not None and tracing.count(AFFECTED):
-        total = total or float(tracing.seconds(tracing.on_path, AFFECTED).seconds)
-        waits = tracing.own == WORKER
-        if not (waits.any() or account.gaps[0].method):
-            return None if metrics[0].queue is None else _of_metrics(account, metrics)
-        inside = tracing.added(tracing.on_path, waits) if compared(account) else tracing.seconds(tracing.on_path, AFFECTED, waits)
-        before = account.requests.total.reference.count if account.requests is not None else 0
-        times = n / before if before and compared(account) else 0.0
-        gap, calm = account.gaps
-        added = inside.seconds + gap.seconds - calm.seconds * times
-        error = math.hypot(inside.error, gap.error, calm.error * times)
-        query = f"SELECT sum(epoch_us(end_time) - epoch_us(start_time)) / 1e6 AS trace_seconds FROM critical_path WHERE component = 'queue for a worker' AND NOT fragment AND {within(window, 'root_time')}" if inside.seconds > gap.seconds else ""
-        method = "spans of the queue" if inside.seconds > gap.seconds else gap.method
-        service, names = tracing.symbol("service")
-        codes = np.unique(service[waits & (tracing.zone == AFFECTED)]) if inside.seconds > gap.seconds else np.unique(service[tracing.roots])
-        owner = _weightiest(tracing, waits if inside.seconds > gap.seconds else None, codes)
-        return Queue(added / total if total else 0.0, (added - 1.96 * error) / total if total else 0.0, max(0.0, added), error, added / n, compared(account), [names[c] for c in owner if c >= 0],
-                     _scope(account, tracing, waits, gap.seconds > inside.seconds), busy(account), metrics, tracing.count(AFFECTED), method, query)  # fmt: skip
-    return None if metrics[0].queue is None or not total else _of_metrics(account, metrics)
+    tracing, n = account.tracing, max(1, account.count)
+    if tracing is None or not tracing.count(AFFECTED):
+        return None if metrics[0].queue is None or not account.seconds else _of_metrics(account, metrics)
+    total = account.seconds or float(tracing.seconds(tracing.on_path, AFFECTED).seconds)
+    gap, calm = account.gaps
+    waits, values = tracing.own == WORKER, tracing.on_path
+    stated = not waits.any() and not gap.seconds
+    if stated:
+        values = np.nan_to_num(tracing.number("queue_us"))
+        waits = (values > 0) & tracing.is_("kind", "server")
+    if not (waits.any() or gap.method):
+        return None if metrics[0].queue is None else _of_metrics(account, metrics)
+    inside = tracing.added(values, waits) if compared(account) else tracing.seconds(values, AFFECTED, waits)
+    before = account.requests.total.reference.count if account.requests is not None else 0
+    times = n / before if before and compared(account) else 0.0
+    added = inside.seconds + gap.seconds - calm.seconds * times
+    error = math.hypot(inside.error, gap.error, calm.error * times)
+    seen = inside.seconds > gap.seconds
+    query = f"SELECT sum(epoch_us(end_time) - epoch_us(start_time)) / 1e6 AS trace_seconds FROM critical_path WHERE component = 'queue for a worker' AND NOT fragment AND {within(account.windows.affected, 'root_time')}" if seen else ""
+    service, names = tracing.symbol("service")
+    codes = np.unique(service[waits & (tracing.zone == AFFECTED)]) if seen else np.unique(service[tracing.roots])
+    owner = [names[c] for c in _weightiest(tracing, waits if seen else None, codes) if c >= 0]
+    where = routes(tracing, waits, values) if seen else _log_routes(account)
+    low = (added - 1.96 * error) / total if total else 0.0
+    return Queue(added / total if total else 0.0, low, max(0.0, added), error, added / n, compared(account), owner, where, busy(account), metrics, tracing.count(AFFECTED), "spans of the queue" if seen else gap.method, query, stated and seen)
 
 
 def _weightiest(tracing: Tracing, waits: Any, codes: Any) -> list[int]:
@@ -130,10 +137,8 @@ def _weightiest(tracing: Tracing, waits: Any, codes: Any) -> list[int]:
     return [c for c, w in sorted(carried.items(), key=lambda x: (-x[1], x[0])) if w >= 0.2 * whole]
 
 
-def _scope(account: TimeAccount, tracing: Tracing, waits: Any, outside: bool) -> list[str]:
-    """The routes that wait, by what was added; where the wait lies before the spans, by what the log's routes were added."""
-    if not outside:
-        return routes(tracing, waits, tracing.on_path)
+def _log_routes(account: TimeAccount) -> list[str]:
+    """The routes that wait before their spans begin, by what the log's routes were added."""
     added = sorted(((account.added(r), r.route or "") for r in account.routes if account.added(r) > 0), reverse=True)
     whole = sum(a for a, _ in added)
     return list(dict.fromkeys(name for a, name in added if name and a >= 0.1 * whole))

@@ -46,7 +46,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         return Outcome.no_evidence("nothing tells how long requests wait for a worker: neither upstream times with traces, nor spans or metrics of the queue", *WANTED)
     if queue.share < RELEVANT or queue.low <= 0:
         return Outcome.clear(f"waiting for a worker owns {max(0.0, queue.share):.1%} of the time{' more than in the reference' if queue.compared else ''}")
-    if queue.compared and not slower(account):
+    if queue.compared and not queue.stated and not slower(account):
         return Outcome.clear(f"a request waits {queue.each * 1e3:.1f} ms longer for a worker, but requests are not slower than in the reference")
     if queue.each < PRACTICAL:
         return Outcome.clear(f"a request waits {queue.each * 1e3:.1f} ms {'longer than in the reference ' if queue.compared else ''}for a worker: nobody would feel it")

@@ -77,13 +77,19 @@ def test_a_baseline_shows_what_was_added(traces: Path, perfaudit: Run) -> None:
     (traces / "slow.jsonl").write_bytes(otlp(slower=80_000, first=1001, start=START + 86_400_000_000))
     found = result(perfaudit, "slow.jsonl", "--baseline", "traces.jsonl")
     (flow,) = found["paths"]["flows"]
-    assert flow["affected"] - flow["reference"] == pytest.approx(80)
-    assert flow["added"] == pytest.approx(0.08 * N)
+    assert flow["affected"]["value"] - flow["reference"]["value"] == pytest.approx(80)
+    assert flow["added"]["value"] == pytest.approx(0.08 * N)
     assert flow["pieces"][0]["component"] == "downstream: payments" and flow["pieces"][0]["difference"]["value"] == pytest.approx(80)
     said = perfaudit("paths", "slow.jsonl", "--baseline", "traces.jsonl").out
     assert "POST /orders takes 80 ms longer than in the reference, 80 ms of that in downstream: payments." in " ".join(said.split())
     for title in ("Account of time", "Flows by root operation", "What flows wait for", "Hot paths", "What slow requests wait for", "Calls", "Time that operations own"):
         assert title in said, title
+
+
+def test_a_difference_that_nobody_feels_or_that_is_chance_is_not_told(traces: Path, perfaudit: Run) -> None:
+    (traces / "next.jsonl").write_bytes(otlp(slower=900, first=1001, start=START + 86_400_000_000))
+    said = perfaudit("paths", "next.jsonl", "--baseline", "traces.jsonl").out
+    assert "longer than in the reference" not in said and "Of the request-seconds" in said
 
 
 def test_every_report_format_shows_it_and_it_can_be_rendered_again(traces: Path, perfaudit: Run) -> None:

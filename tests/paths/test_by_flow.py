@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from perfaudit.paths import by_flow
@@ -31,11 +32,14 @@ def test_the_flow_with_the_most_added_time_comes_first_and_its_pieces_add_up() -
     orders, pages = flows
     assert (by_flow.name(orders.key), by_flow.name(pages.key)) == ("POST /orders", "GET /page")
     assert orders.traces == (20, 20)
-    assert orders.affected == pytest.approx(60.095) and orders.reference == pytest.approx(10.095)
-    assert orders.added == pytest.approx(20 * 0.05) and pages.added == 0
+    assert orders.affected.value == pytest.approx(60.095) and orders.reference is not None and orders.reference.value == pytest.approx(10.095)
+    assert orders.added is not None and orders.added.value == pytest.approx(20 * 0.05) and pages.added is not None and pages.added.value == 0
+    spread = 1.96 * np.std([i * 0.01 for i in range(20)], ddof=1) / np.sqrt(20)
+    assert orders.affected.interval == pytest.approx((60.095 - spread, 60.095 + spread))
+    assert orders.added.interval == pytest.approx((1 - spread * np.sqrt(2) * 0.02, 1 + spread * np.sqrt(2) * 0.02))
     assert sum(f.share.value or 0 for f in flows) == pytest.approx(1)
     assert sum(p.share.value or 0 for p in orders.pieces) == pytest.approx(1)
-    assert sum(p.affected for p in orders.pieces) == pytest.approx(orders.affected)
+    assert sum(p.affected for p in orders.pieces) == pytest.approx(orders.affected.value)
     query = orders.pieces[0]
     assert query.component == "database"
     assert query.affected == pytest.approx(54) and query.reference == pytest.approx(4)

@@ -166,7 +166,7 @@ def part() -> dict[str, Any]:
         "quality": {"orphans": 3, "rows": 9000, "spans": 9000, "traces": 1500, "roots": 1500},
         "sampling": "12 of 1,500 traces were kept by a tail sampler",
         "flows": [
-            {"flow": "POST /x", "key": {"service": "shop"}, "traces": [1500, 800], "requests": 1500.0, "seconds": 90.0, "share": share, "affected": 60.0, "reference": 20.0, "added": 60.0, "pieces": [
+            {"flow": "POST /x", "key": {"service": "shop"}, "traces": [1500, 800], "requests": 1500.0, "seconds": 90.0, "share": share, "affected": m(60.0, "ms"), "reference": m(20.0, "ms"), "added": m(60.0, "s", 50.0, 70.0), "pieces": [
                 {"component": "database", "share": m(0.9, "share of the flow's time"), "affected": 54.0, "reference": 14.0, "difference": m(40.0, "ms", 38.0, 42.0)}]}
         ],
         "hot": [{"steps": [{"service": "shop", "operation": f"s{i}", "again": 1 + (i == 3)} for i in range(9)], "component": "database", "seconds": 80.0, "share": share}],
@@ -197,6 +197,13 @@ def test_the_page_holds_every_table_and_says_what_is_left_out() -> None:
     assert dict(page.facts)["Sampling"].startswith("12 of")
     assert any("3 orphans" in note for note in page.notes)
     assert page.answer.endswith("POST /x takes 40 ms longer than in the reference, 40 ms of that in database.")
+
+
+@pytest.mark.parametrize(("now", "low", "told"), [(60.0, 50.0, True), (60.0, -1.0, False), (21.0, 1.0, False)])
+def test_a_flow_is_only_slower_beyond_chance_and_by_what_matters(now: float, low: float, told: bool) -> None:
+    given = result()
+    given["paths"]["flows"][0] |= {"affected": m(now, "ms"), "added": m(60.0, "s", low, 70.0)}
+    assert ("longer than in the reference" in PATHS.page(given).answer) == told
 
 
 def test_beside_a_verdict_the_bar_is_not_drawn_twice() -> None:

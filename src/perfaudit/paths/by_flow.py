@@ -31,7 +31,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Flow:
-    """All traces of a root operation: how many in both windows, the requests that they stand for, request-seconds, share, mean ms, and seconds added (None without a reference)."""
+    """All traces of a root operation: how many in both windows, the requests that they stand for, request-seconds, share, mean ms, and request-seconds added (None without a reference)."""
 
     number: int
     key: Key
@@ -39,9 +39,9 @@ class Flow:
     requests: float
     seconds: float
     share: Measurement
-    affected: float
-    reference: float | None
-    added: float | None
+    affected: Measurement
+    reference: Measurement | None
+    added: Measurement | None
     pieces: tuple[Piece, ...]
 
 
@@ -80,6 +80,18 @@ class Means:
         n = float(self.n[flow, zone])
         return max(0.0, float(self.yy[code, flow, zone]) - n * self.mean(code, flow, zone) ** 2) / max(n - 1, 1) / max(n, 1)
 
+    def whole(self, flow: int, zone: int) -> tuple[float, float]:
+        """Mean ms of a flow's traces and its standard error."""
+        n = max(float(self.n[flow, zone]), 1.0)
+        mean = float(self.x[flow, zone]) / n
+        return mean / 1e3, math.sqrt(max(0.0, float(self.xx[flow, zone]) - n * mean**2) / max(n - 1, 1) / n) / 1e3
+
+    def measured(self, flow: int, zone: int) -> Measurement:
+        """The same with its interval, from :data:`LEAST_TRACES` traces on."""
+        n, (mean, error) = int(self.n[flow, zone]), self.whole(flow, zone)
+        interval = (max(0.0, mean - 1.96 * error), mean + 1.96 * error) if n >= LEAST_TRACES else None
+        return Measurement(mean, "ms", interval, n=n, method="mean over traces")
+
     def share(self, code: int, flow: int) -> tuple[float, float]:
         """Share of the flow's time in the affected window and its standard error."""
         n, x = float(self.n[flow, AFFECTED]), float(self.x[flow, AFFECTED])
@@ -104,11 +116,16 @@ def flows(tracing: Tracing, found: Labels, most: int) -> tuple[list[Flow], int]:
         out.append(
             Flow(
                 flow, tracing.flows[flow], (int(sums.n[flow, AFFECTED]), int(sums.n[flow, REFERENCE])), float(tracing.requests[flow, AFFECTED]), float(seconds[flow]),
-                _of_all(tracing, flow, float(seconds[flow]), total), float(means[flow, AFFECTED]) / 1e3, float(means[flow, REFERENCE]) / 1e3 if known else None,
-                float(gained[flow]) if known else None, _pieces(tracing, found, sums, flow, known),
+                _of_all(tracing, flow, float(seconds[flow]), total), sums.measured(flow, AFFECTED), sums.measured(flow, REFERENCE) if known else None,
+                _added(sums, flow, float(gained[flow]), float(tracing.requests[flow, AFFECTED])) if known else None, _pieces(tracing, found, sums, flow, known),
             )
         )  # fmt: skip
     return out, len(here)
+
+
+def _added(sums: Means, flow: int, seconds: float, requests: float) -> Measurement:
+    spread = 1.96 * math.hypot(sums.whole(flow, AFFECTED)[1], sums.whole(flow, REFERENCE)[1]) / 1e3 * requests
+    return Measurement(seconds, "s", (seconds - spread, seconds + spread), n=int(sums.n[flow].sum()), method="difference of means over traces, times the requests")
 
 
 def _of_all(tracing: Tracing, flow: int, seconds: float, total: float) -> Measurement:

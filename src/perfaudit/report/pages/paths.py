@@ -11,6 +11,10 @@ from perfaudit.report.pages import Chart, Page, Table, _components, _graph, _wat
 QUESTION = "Where does the time of requests go?"
 #: Flows whose components are listed, and components under this share of a flow that are not.
 CLOSER, LEAST = 5, 0.01
+#: A flow is told to be slower from here on: less nobody feels (the common bar is a tenth, :func:`perfaudit.baseline.windows.practical`).
+SLOWER = 1.1
+#: Standard errors from which on it is beyond chance: the flow is the worst of many, and of 30 in a steady system one passes two of them.
+SURE = 3.0
 #: Rows of the longer tables; the result holds more.
 ROWS = 12
 #: A chain with more steps is cut in its middle.
@@ -34,12 +38,21 @@ def _answer(result: Mapping[str, Any], part: Mapping[str, Any]) -> str:
     if "traces" not in part:
         return f"No traces were read: of the request-seconds, {said}; the rest is not split." if said else "No traces were read: nothing splits the time behind the access log."
     said = f"Of the request-seconds, {said}." if said else "The traces hold no time."
-    first = next(iter(part["flows"]), None)
-    if not first or first.get("reference") is None or first["added"] <= 0:
-        return said
+    return said + _slower(part["flows"])
+
+
+def _slower(flows: Sequence[Mapping[str, Any]]) -> str:
+    """Which flow takes longer than in the reference and what for; "" where none does beyond chance and by what matters."""
+    first = next(iter(flows), None)
+    if not first or "added" not in first:
+        return ""
+    before, now, added = (text.value_of(first[key]) or 0.0 for key in ("reference", "affected", "added"))
+    low = (first["added"].get("ci") or [None])[0]
+    if low is None or added < SURE * (added - low) / 1.96 or now < SLOWER * before:
+        return ""
     largest = max((p for p in first["pieces"] if "difference" in p), key=lambda p: p["difference"]["value"], default=None)
     why = f", {text.duration(largest['difference']['value'])} of that in {largest['component']}" if largest and largest["difference"]["value"] > 0 else ""
-    return f"{said} {first['flow']} takes {text.duration(first['affected'] - first['reference'])} longer than in the reference{why}."
+    return f" {first['flow']} takes {text.duration(now - before)} longer than in the reference{why}."
 
 
 def _facts(result: Mapping[str, Any], part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -115,7 +128,7 @@ def _more(rows: Sequence[Any], left_out: int) -> str:
 
 
 def _flows(part: Mapping[str, Any]) -> Table:
-    rows = [(f["flow"], f["traces"][0], _short(f["share"]), _ms(f.get("reference")), _ms(f["affected"]), _seconds(f["added"]) if f.get("added") is not None else None) for f in part["flows"]]
+    rows = [(f["flow"], f["traces"][0], _short(f["share"]), f.get("reference"), f["affected"], f.get("added")) for f in part["flows"]]
     note = "mean per request; added: request-seconds beyond what these requests cost in the reference"
     return Table("Flows by root operation", ("Flow", "Traces", "Share", "Reference", "Affected", "Added"), rows, _noted(note, _more(rows, part["left_out"]["flows"])))
 
@@ -129,7 +142,7 @@ def _pieces(part: Mapping[str, Any]) -> Table:
         (f["flow"], p["component"], _short(p["share"]), _ms(p.get("reference")), _ms(p["affected"]), p.get("difference"))
         for f in part["flows"][:CLOSER]
         for p in f["pieces"]
-        if (p["share"]["value"] or 0.0) >= LEAST or abs(p.get("difference", {}).get("value", 0.0)) >= LEAST * f["affected"]
+        if (p["share"]["value"] or 0.0) >= LEAST or abs(p.get("difference", {}).get("value", 0.0)) >= LEAST * f["affected"]["value"]
     ]
     return Table("What flows wait for", ("Flow", "Component", "Share of the flow", "Reference", "Affected", "Difference"), rows, _noted("mean per request", _more(part["flows"][:CLOSER], len(part["flows"][CLOSER:])) and f"the first {CLOSER} flows"))
 

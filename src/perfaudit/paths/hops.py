@@ -14,7 +14,7 @@ import numpy as np
 
 from perfaudit.evidence.components import CACHE, DATABASE, POOL
 from perfaudit.kernels.trace_trees import CYCLE, ORPHAN, SELF_PARENT
-from perfaudit.paths.tracing import AFFECTED, LEAST_TRACES, REFERENCE, Tracing
+from perfaudit.paths.tracing import AFFECTED, LEAST_ADDED, LEAST_TRACES, REFERENCE, Tracing
 
 #: A service that hands nearly every request on to one other, has no store of its own and next to no work is an entrance, not the application:
 #: what stands behind it is no dependency of the system but the system.
@@ -150,13 +150,13 @@ def _front(tracing: Tracing, call: Any, caller: Any, callee: Any) -> frozenset[i
 def per_request(tracing: Tracing, values: Any, where: Any) -> tuple[float, float]:
     """Mean of ``values`` (by span) per request in the affected window and in the reference, over the flows that have any, requests weighing as in the affected one.
 
-    NaN where no such flow has :data:`LEAST_TRACES` traces in both.
+    NaN where no such flow has :data:`LEAST_ADDED` traces in both.
     """
     per_trace = tracing.per_trace(values, where)
     flow, zone, n = tracing.flow[tracing.roots], tracing.zone[tracing.roots], len(tracing.flows)
     counts = [np.bincount(flow[zone == z], minlength=n) for z in (AFFECTED, REFERENCE)]
     sums = [np.bincount(flow[zone == z], per_trace[zone == z], n) for z in (AFFECTED, REFERENCE)]
-    used = (np.minimum(*counts) >= LEAST_TRACES) & (sums[0] + sums[1] > 0)
+    used = (np.minimum(*counts) >= LEAST_ADDED) & (sums[0] + sums[1] > 0)
     weight = np.where(used, tracing.requests[:, AFFECTED], 0.0)
     if weight.sum() <= 0:
         return float("nan"), float("nan")

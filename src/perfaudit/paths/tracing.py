@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ AFFECTED, REFERENCE, REST, FRAGMENT = 0, 1, 2, -1
 BATCH = 2_000_000
 #: A flow with fewer traces in a window says nothing about its mean there (a t interval of 5 values is ± 1.2 standard deviations).
 LEAST_TRACES = 5
+#: What was added is summed over flows: one with three traces in a window tells something, with an error that Student's t makes twice as long.
+LEAST_ADDED = 3
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ class Tracing:
     def added(self, values: Any, where: Any = None) -> Sum:
         """Request-seconds of ``values`` in the affected window beyond what the same requests cost in the reference, flow by flow.
 
-        Flows with fewer than :data:`LEAST_TRACES` in a window do not count: their mean is not known.
+        Flows with fewer than :data:`LEAST_ADDED` traces in a window do not count: their mean is not known. Errors are those of Student's t for the traces of each.
         """
         return self.added_of(self.per_trace(values, where))
 
@@ -237,12 +239,12 @@ class Tracing:
         before = {flow: (y, kept) for flow, y, _, kept in self._strata(per_trace, REFERENCE)}
         for flow, y, _, kept in self._strata(per_trace, AFFECTED):
             old, had = before.get(flow, (y[:0], kept[:0]))
-            if min(len(y), len(old)) < LEAST_TRACES:
+            if min(len(y), len(old)) < LEAST_ADDED:
                 continue
             requests = float(self.requests[flow, AFFECTED])
             now, then = _mean(y, kept), _mean(old, had)
             total += requests * (now[0] - then[0])
-            variance += requests**2 * (now[1] + then[1])
+            variance += requests**2 * (now[1] * _student(len(y)) + then[1] * _student(len(old)))
             traces += len(y)
         return Sum(total / 1e6, math.sqrt(variance) / 1e6, traces)
 
@@ -274,6 +276,14 @@ class Tracing:
         tail = [i for i, text in enumerate(names) if "tail" in text.lower()]
         kept = int(np.isin(codes[self.roots], tail).sum())
         return f"{kept:,} of {len(self.roots):,} traces were kept by a tail sampler: slow and failed requests are over-represented" if kept else ""
+
+
+@cache
+def _student(n: int) -> float:
+    """By what the variance of a mean of ``n`` values counts more, so that 1.96 standard errors are the 95 % interval of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n - 1, 0.975) / 1.96) ** 2
 
 
 def _mean(values: Any, kept: Any) -> tuple[float, float]:

@@ -74,12 +74,11 @@ def loops(tracing: Tracing) -> tuple[list[Loop], Any]:
     peer, fingerprint, statement, operation, route = (tracing.symbol(name)[0] for name in ("peer", "fingerprint", "statement", "operation", "route"))
     text = np.where(fingerprint >= 0, fingerprint, -1)
     rest = np.where(fingerprint >= 0, -1, operation)
-    _, call = np.unique(np.stack([c[chosen] for c in (tracing.own, whom, peer, text, np.where(fingerprint >= 0, -1, statement), rest, route)]), axis=1, return_inverse=True)
-    said[chosen] = call.ravel()
+    said[chosen] = _numbered(*(c[chosen] for c in (tracing.own, whom, peer, text, np.where(fingerprint >= 0, -1, statement), rest, route)))
     service, _ = tracing.symbol("service")
-    _, work = np.unique(np.stack([service[entry[chosen]], operation[entry[chosen]]]), axis=1, return_inverse=True)
-    order = np.lexsort((start[chosen], entry[chosen], said[chosen], work.ravel()))
-    chosen, work = chosen[order], work.ravel()[order]
+    work = _numbered(service[entry[chosen]], operation[entry[chosen]])
+    order = np.lexsort((start[chosen], entry[chosen], said[chosen], work))
+    chosen, work = chosen[order], work[order]
     head = np.flatnonzero(np.concatenate([[True], (np.diff(work) != 0) | (np.diff(said[chosen]) != 0)]))
     tail = np.append(head[1:], len(chosen))
     now = tracing.zone[chosen] == AFFECTED
@@ -90,6 +89,16 @@ def loops(tracing: Tracing) -> tuple[list[Loop], Any]:
     several = np.flatnonzero((size >= 2 * works) & (works > 0))
     picked = several[np.lexsort((several, -cost[several]))][:MOST]
     return [_loop(tracing, chosen[head[i] : tail[i]], entry, said) for i in picked.tolist()], said
+
+
+def _numbered(*columns: Any) -> Any:
+    """A number for each distinct row of some columns of codes (−1 and up), int64."""
+    out = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        column = column.astype(np.int64)
+        out = out * (int(column.max(initial=-1)) + 2) + column + 1
+        out = np.unique(out, return_inverse=True)[1]
+    return out
 
 
 def _loop(tracing: Tracing, spans: Any, entry: Any, said: Any) -> Loop:

@@ -206,6 +206,14 @@ def test_a_flow_is_only_slower_beyond_chance_and_by_what_matters(now: float, low
     assert ("longer than in the reference" in PATHS.page(given).answer) == told
 
 
+def test_values_of_the_same_traces_stand_together() -> None:
+    given = result()
+    flow = given["paths"]["attributes"][0]
+    flow["values"] = [flow["values"][0] | {"value": f"v{i}"} for i in range(5)] + [flow["values"][0] | {"value": "other", "fast": 41}]
+    rows = next(t for t in PATHS.page(given).tables if t.title == "What slow traces have in common").rows
+    assert [row[1] for row in rows] == ["instance v0; instance v1; instance v2; 2 more", "instance other"]
+
+
 def test_beside_a_verdict_the_bar_is_not_drawn_twice() -> None:
     titles = [chart.title for chart in PATHS.page(result()).charts]
     assert titles[0] == "Account of time" and titles[1] == "Who calls whom"

@@ -9,6 +9,8 @@ from perfaudit.report import charts, text, view
 from perfaudit.report.pages import Chart, Page, Table, _components, _graph, _waterfall
 
 QUESTION = "Where does the time of requests go?"
+#: Values of attributes that are named in one row.
+TOGETHER = 3
 #: Flows whose components are listed, and components under this share of a flow that are not.
 CLOSER, LEAST = 5, 0.01
 #: A flow is told to be slower from here on: less nobody feels (the common bar is a tenth, :func:`perfaudit.baseline.windows.practical`).
@@ -42,17 +44,21 @@ def _answer(result: Mapping[str, Any], part: Mapping[str, Any]) -> str:
 
 
 def _slower(flows: Sequence[Mapping[str, Any]]) -> str:
-    """Which flow takes longer than in the reference and what for; "" where none does beyond chance and by what matters."""
-    first = next(iter(flows), None)
-    if not first or "added" not in first:
-        return ""
-    before, now, added = (text.value_of(first[key]) or 0.0 for key in ("reference", "affected", "added"))
-    low = (first["added"].get("ci") or [None])[0]
-    if low is None or added < SURE * (added - low) / 1.96 or now < SLOWER * before:
-        return ""
-    largest = max((p for p in first["pieces"] if "difference" in p), key=lambda p: p["difference"]["value"], default=None)
-    why = f", {text.duration(largest['difference']['value'])} of that in {largest['component']}" if largest and largest["difference"]["value"] > 0 else ""
-    return f" {first['flow']} takes {text.duration(now - before)} longer than in the reference{why}."
+    """Which flow takes longer than in the reference and what for, of those with the most added time first; "" where none does."""
+    for flow in flows:
+        if "added" in flow and _beyond(flow):
+            longer = flow["affected"]["value"] - flow["reference"]["value"]
+            largest = max((p for p in flow["pieces"] if "difference" in p), key=lambda p: p["difference"]["value"], default=None)
+            why = f", {text.duration(largest['difference']['value'])} of that in {largest['component']}" if largest and largest["difference"]["value"] > 0 else ""
+            return f" {flow['flow']} takes {text.duration(longer)} longer than in the reference{why}."
+    return ""
+
+
+def _beyond(flow: Mapping[str, Any]) -> bool:
+    """Whether a flow is slower than in the reference beyond chance and by what matters."""
+    before, now, added = (text.value_of(flow[key]) or 0.0 for key in ("reference", "affected", "added"))
+    low = (flow["added"].get("ci") or [None])[0]
+    return low is not None and added > 0 and added >= SURE * (added - low) / 1.96 and now >= SLOWER * before
 
 
 def _facts(result: Mapping[str, Any], part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -174,14 +180,25 @@ def _bands(part: Mapping[str, Any]) -> Table:
 
 
 def _attributes(part: Mapping[str, Any]) -> Table:
-    rows = [
-        (flow["flow"], f"{v['attribute']} {v['value']}", f"{v['slow']} of {flow['slow']}", f"{v['fast']} of {flow['fast']}", {"value": v["odds"][0], "unit": "", "ci": v["odds"][1:]}, _p(v["p"]))
-        for flow in part["attributes"]
-        for v in flow["values"]
-    ]
+    rows = [row for flow in part["attributes"] for row in _values(flow)]
     tested = sum(flow["tested"] for flow in part["attributes"])
     left_out = sum(flow.get("left_out", 0) for flow in part["attributes"])
-    return Table("What slow traces have in common", ("Flow", "Value", "Slow traces", "Fast traces", "Odds ratio", "Adjusted p"), rows, _noted(f"slowest tenth against the faster half; Fisher's exact test, false discovery rate 5 % over {tested} values", _more(rows, left_out)))
+    note = f"slowest tenth against the faster half; Fisher's exact test, false discovery rate 5 % over {tested} values"
+    return Table("What slow traces have in common", ("Flow", "Value", "Slow traces", "Fast traces", "Odds ratio", "Adjusted p"), rows, _noted(note, f"{left_out} more values" if left_out else ""))
+
+
+def _values(flow: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """A row for each set of traces: values that as many slow and fast traces have stand together, since they mostly are the same traces."""
+    groups: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
+    for value in flow["values"]:
+        groups.setdefault((value["slow"], value["fast"]), []).append(value)
+    rows = []
+    for (slow, fast), values in groups.items():
+        names = [f"{v['attribute']} {v['value']}" for v in values]
+        said = "; ".join(names[:TOGETHER]) + (f"; {len(names) - TOGETHER} more" if len(names) > TOGETHER else "")
+        odds = values[0]["odds"]
+        rows.append((flow["flow"], said, f"{slow} of {flow['slow']}", f"{fast} of {flow['fast']}", {"value": odds[0], "unit": "", "ci": odds[1:]}, _p(values[0]["p"])))
+    return rows
 
 
 def _p(value: float) -> str:

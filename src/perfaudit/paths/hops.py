@@ -69,23 +69,11 @@ def hops(tracing: Tracing) -> Hops:
     callee = np.concatenate([service[entry], whom[silent]])
     call, entry = np.concatenate([call, entry[:0], silent]), np.concatenate([entry, np.full(len(silent), -1, np.int64)])
     caller = np.where(call == entry, service[parent[call]], service[call])
-    _same_peer(tracing, call, entry, caller, callee)
     order = np.argsort(call, kind="stable")
     call, entry, caller, callee = (column[order] for column in (call, entry, caller, callee))
     endpoint, endpoints = _endpoints(tracing, call, entry)
     site = _sites(tracing, call, callee)
     return Hops(call, entry, caller, callee, names, endpoint, endpoints, site, _front(tracing, call, caller, callee))
-
-
-def _same_peer(tracing: Tracing, call: Any, entry: Any, caller: Any, callee: Any) -> None:
-    """Calls whose answer was not recorded go to whom the caller's other calls of the same peer went, where that is one service."""
-    peer, _ = tracing.symbol("peer")
-    key = caller.astype(np.int64) << 32 | (peer[call].astype(np.int64) + 1)
-    served = (entry >= 0) & (call != entry)
-    for value in np.unique(key[~served]).tolist():
-        found = np.unique(callee[served & (key == value)])
-        if len(found) == 1 and value & 0xFFFFFFFF:
-            callee[~served & (key == value)] = found[0]
 
 
 def _endpoints(tracing: Tracing, call: Any, entry: Any) -> tuple[Any, list[str]]:

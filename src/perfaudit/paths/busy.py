@@ -7,6 +7,7 @@ A worker is busy from the moment it takes a request until the answer is there, w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,28 @@ def traced(tracing: Tracing) -> list[Route]:
         name = known[1] if known else key.route or key.operation
         out.append(Route(name, (float(columns[0][0][i]), float(columns[1][0][i])), (float(columns[0][1][i]), float(columns[1][1][i]))))
     return out
+
+
+def at_entries(tracing: Tracing, entry: Any) -> list[Route]:
+    """The kinds of requests that one service answers: ``entry``, indices of its answering spans, by their names; what they took without a wait for a worker right below."""
+    entry = entry[tracing.place[entry] >= 0]
+    waiting = np.flatnonzero((tracing.own == WORKER) & (tracing.traces.parent >= 0))
+    waited = np.bincount(tracing.traces.parent[waiting], tracing.took[waiting], len(tracing.traces))
+    hold = np.maximum(0, tracing.took[entry] - waited[entry]) / 1e6
+    flow, zone, place = tracing.flow[tracing.roots], tracing.zone[tracing.roots], tracing.place[entry]
+    operation, names = tracing.symbol("operation")
+    route, routes = tracing.symbol("route")
+    out: dict[str, list[tuple[float, float]]] = {}
+    for z, window in ((AFFECTED, tracing.windows.affected), (REFERENCE, tracing.windows.reference)):
+        kept = np.bincount(flow[zone == z], tracing.stands_for[zone == z], len(tracing.flows))
+        weight = (tracing.requests[:, z] / np.maximum(kept, 1e-9))[flow] * tracing.stands_for * (zone == z)
+        for o, r in sorted({(int(operation[e]), int(route[e])) for e in entry.tolist()}):
+            at = (operation[entry] == o) & (route[entry] == r) & (zone[place] == z)
+            share = weight[place[at]]
+            mean = float((share * hold[at]).sum() / share.sum()) if at.sum() >= LEAST_TRACES and share.sum() > 0 else float("nan")
+            name = routes[r] if r >= 0 else names[o] if o >= 0 else ""
+            out.setdefault(f"{o} {r} {name}", []).append((float(share.sum()) / window.seconds if window else 0.0, mean))
+    return [Route(key.split(" ", 2)[2], (both[0][0], both[1][0]), (both[0][1], both[1][1])) for key, both in out.items()]
 
 
 def _filled(routes: list[Route], account: TimeAccount) -> list[Route]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from perfaudit.model import Status
 from perfaudit.testing import assert_clear, assert_no_evidence, assert_problem, examine
 from tests.calls import Rng, about, call, database, served
-from tests.queues import Use, recorded, simulate
+from tests.queues import Run, Use, recorded, simulate
 from tests.traffic import START, requests, waits
 
 CHECK = "worker-exhaustion"
@@ -146,3 +148,26 @@ def test_the_wait_that_spans_state_themselves_counts() -> None:
         row["queue_us"] = waits_us[row["trace_id"]] if row["parent_span_id"] is None else None
     found = assert_problem(CHECK, spans=spans, since=START + 40_000_000, until=START + 80_000_000)
     assert "/news" in found.cause
+
+
+def behind_a_gateway(run: Run) -> dict[str, Any]:
+    """The run's requests as a gateway passes them on: the wait lies between its call and the span that answers."""
+    for use, waited in zip(run.uses, run.wait, strict=True):
+        inner = use.root
+        passed = call("gateway", "proxy", inner, own=2 * waited + 0.2)
+        passed.extra["peer"] = "shop:8080"
+        use.root = served("gateway", inner.operation, 0.3, passed)
+    run.wait = [0.0] * len(run.wait)
+    return recorded(run, "x", outside=True)
+
+
+def test_the_workers_behind_a_gateway_are_found() -> None:
+    run = simulate(polls(0.15), eight, patience=30_000)  # type: ignore[arg-type]
+    found = assert_problem(CHECK, **behind_a_gateway(run))
+    assert found.scope["service"] == "shop" and "/news" in found.cause
+
+
+def test_a_slow_network_behind_a_gateway_occupies_no_worker() -> None:
+    run = simulate(lambda late, rng: page(rng), eight)
+    run.wait = [40.0 + i % 30 if at >= 40 else 0.0 for i, at in enumerate(run.at)]
+    assert_clear(CHECK, **behind_a_gateway(run))

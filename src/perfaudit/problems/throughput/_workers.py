@@ -10,10 +10,11 @@ import numpy as np
 
 from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.components import CACHE, DATABASE, DOWNSTREAM, POOL, SELF, WAIT, WORKER
-from perfaudit.evidence.store import Evidence, within
+from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Fix, Test, Wanted, Window
 from perfaudit.paths.account import TimeAccount
-from perfaudit.paths.busy import Busy, Route, busy
+from perfaudit.paths.busy import Busy, Route, at_entries, busy, split
+from perfaudit.paths.hops import hops
 from perfaudit.paths.tracing import AFFECTED, REFERENCE, Tracing
 from perfaudit.problems import _gauges
 from perfaudit.problems._gauges import Gauges, gauges
@@ -62,7 +63,8 @@ WORDS = {DATABASE: "the database", DOWNSTREAM: "a call of another service", POOL
 class Queue:
     """``share``, ``low``: share of request-seconds added by the wait and the lower end of its interval; ``added`` and ``error`` in seconds; ``each``: seconds a request waits longer.
 
-    ``stated``: spans state it as a number, it lies before them, in no duration of the recording.
+    ``stated``: spans state it as a number, it lies before them, in no duration of the recording. ``spans``: those whose own time is the wait, where it
+    lies between a call and its answer.
     """
 
     share: float
@@ -79,6 +81,7 @@ class Queue:
     method: str
     query: str
     stated: bool = False
+    spans: Any = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,10 @@ def look(evidence: Evidence, account: TimeAccount) -> Queue | None:
     if stated:
         values = np.nan_to_num(tracing.number("queue_us"))
         waits = (values > 0) & tracing.is_("kind", "server")
+    before_it = _between(account, tracing, total)
+    if before_it is not None and before_it.low > max(0.0, gap.seconds / total if total else 0.0) and not (tracing.own == WORKER).any():
+        before_it.metrics = metrics
+        return before_it
     if not (waits.any() or gap.method):
         return None if metrics[0].queue is None else _of_metrics(account, metrics)
     inside = tracing.added(values, waits) if compared(account) else tracing.seconds(values, AFFECTED, waits)
@@ -122,6 +129,29 @@ def look(evidence: Evidence, account: TimeAccount) -> Queue | None:
     where = routes(tracing, waits, values) if seen else _log_routes(account)
     low = (added - 1.96 * error) / total if total else 0.0
     return Queue(added / total if total else 0.0, low, max(0.0, added), error, added / n, compared(account), owner, where, busy(account), metrics, tracing.count(AFFECTED), "spans of the queue" if seen else gap.method, query, stated and seen)
+
+
+def _between(account: TimeAccount, tracing: Tracing, total: float) -> Queue | None:
+    """The wait between a call and the span that answers it, at the service where most was added: an accept queue behind a gateway or a caller."""
+    if not compared(account) or not total:
+        return None
+    found = hops(tracing)
+    answered = (found.entry >= 0) & (found.entry != found.call)
+    best: tuple[float, int, Any] | None = None
+    for code in np.unique(found.callee[answered]).tolist():
+        here = found.spans(answered & (found.callee == code), len(tracing.traces))
+        added = tracing.added(tracing.on_path, here)
+        if added.low > 0 and (best is None or added.seconds > best[0]):
+            best = added.seconds, int(code), here
+    if best is None:
+        return None
+    _, code, here = best
+    added = tracing.added(tracing.on_path, here)
+    entries = found.entry[answered & (found.callee == code)]
+    query = f"SELECT avg(duration_us) / 1e3 AS mean_ms FROM spans WHERE service = {quote(found.names[code])} AND kind = 'server' AND {within(account.windows.affected)}"
+    n = max(1, account.count)
+    return Queue(added.seconds / total, added.low / total, max(0.0, added.seconds), added.error, added.seconds / n, True, [found.names[code]], routes(tracing, here, tracing.on_path), split(at_entries(tracing, entries)), (Gauges(), Gauges()),
+                 tracing.count(AFFECTED), "traces: time between a call and its answer", query, spans=here)  # fmt: skip
 
 
 def _weightiest(tracing: Tracing, waits: Any, codes: Any) -> list[int]:
@@ -194,7 +224,8 @@ def _longer(account: TimeAccount, queue: Queue, found: Busy) -> Cause:
     test = Test("share of the growth of busy workers that is longer holds", round(ratio, 3), f"≥ {MOST}", True)
     if tracing is None or not compared(account):
         return Cause("requests occupy workers longer", "requests occupy workers longer than before", test, (LONGER_FIX,), True, _ALL_SLOW + PARENTS[DOWNSTREAM] + PARENTS[DATABASE])
-    grown = {part: tracing.added(tracing.on_path, tracing.own == part).seconds for part in (*WORDS, SELF)}
+    work = np.ones(len(tracing.own), bool) if queue.spans is None else ~queue.spans
+    grown = {part: tracing.added(tracing.on_path, work & (tracing.own == part)).seconds for part in (*WORDS, SELF)}
     whole = sum(max(0.0, g) for g in grown.values())
     most = max(grown, key=lambda p: grown[p])
     if _all_slow(tracing):

@@ -223,7 +223,7 @@ class Audit:
 
 
 #: Columns that no check of an ad-hoc audit reads: left out of its temporary bundle.
-UNUSED = {"requests": frozenset({"request_bytes", "upstream_header_us", "try_us", "cache_status", "request_id"})}
+UNUSED = {"requests": frozenset({"upstream_header_us", "try_us", "cache_status", "request_id"})}
 
 
 def ad_hoc_columns() -> Mapping[str, frozenset[str]]:

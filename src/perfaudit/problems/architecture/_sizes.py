@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from perfaudit.baseline.requests import RouteRow
+from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.components import DOWNSTREAM, SELF
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Window
@@ -52,6 +53,8 @@ def of_traces(evidence: Evidence, tracing: Tracing) -> Iterator[Sized]:
     entry = entries(tracing)
     working = np.isin(tracing.own, (SELF, DOWNSTREAM)) & ~tracing.is_("kind", "client", "producer")
     heads = np.flatnonzero((entry == np.arange(len(entry))) & (tracing.place >= 0) & working)
+    spent = np.bincount(entry[working], np.where(tracing.zone[working] == AFFECTED, tracing.on_path[working], 0), len(entry))
+    least = RELEVANT * float(tracing.on_path[tracing.zone == AFFECTED].sum())
     service, services = tracing.symbol("service")
     operation, operations = tracing.symbol("operation")
     route, routes = tracing.symbol("route")
@@ -59,7 +62,7 @@ def of_traces(evidence: Evidence, tracing: Tracing) -> Iterator[Sized]:
     for s, o in np.unique(np.stack([service[heads], operation[heads]]), axis=1).T.tolist():
         at = heads[(service[heads] == s) & (operation[heads] == o)]
         now = tracing.zone[at] == AFFECTED
-        if np.count_nonzero(now) < LEAST:
+        if np.count_nonzero(now) < LEAST or spent[at].sum() < least:
             continue
         inside = working & np.isin(entry, at)
         best: tuple[Law, str, Any, Any, Any] | None = None

@@ -115,7 +115,7 @@ def test_without_traces_the_account_goes_as_far_as_the_log_and_says_what_would_s
     ran = perfaudit("paths", log)
     assert ran.code == 0
     said = " ".join(ran.out.split())
-    assert "No traces were read" in said and "What cannot be told apart" in said and "traces.jsonl" in said
+    assert "No traces of this window were read" in said and "What cannot be told apart" in said and "traces.jsonl" in said
     found = result(perfaudit, log)
     assert found["paths"].keys() == {"blind_spots"}
     assert sum(row["share"]["value"] for row in found["time_account"]) == pytest.approx(1)
@@ -182,6 +182,13 @@ def test_a_folder_of_an_audit_needs_no_path(traces: Path, perfaudit: Run, monkey
     assert result(perfaudit, "--audit", "audit")["paths"]["traces"]["affected"] == N
     monkeypatch.chdir(traces / "audit")
     assert perfaudit("paths", "-q").code == 0
+
+
+def test_the_baseline_of_an_audit_folder_is_used(traces: Path, perfaudit: Run) -> None:
+    (traces / "slow.jsonl").write_bytes(otlp(slower=80_000, first=1001, start=START + 86_400_000_000))
+    assert perfaudit("analyze", "slow.jsonl", "--baseline", "traces.jsonl", "--keep", "kept", "-q").code in (0, 3)
+    for args in (("kept",), ("--audit", "kept")):
+        assert result(perfaudit, *args)["paths"]["traces"] == {"affected": N, "reference": N, "spans": 8 * N}
 
 
 def test_an_access_log_beside_the_traces_splits_the_edge(home: Path, perfaudit: Run) -> None:

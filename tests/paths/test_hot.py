@@ -7,7 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from perfaudit.paths import hot
+from perfaudit import testing
+from perfaudit.paths import by_flow, hot
 from perfaudit.paths.traced import labels
 from tests.paths.made import SECOND, START, seconds, trace, tracing
 from tests.spans import odd_trace
@@ -80,3 +81,14 @@ def test_of_random_odd_traces_chains_and_operations_own_exactly_all_the_time() -
     for listed, n in (hot.chains(found, named, 10**6), hot.own_time(found, named, 10**6)):
         assert len(listed) == n
         assert sum(row.seconds for row in listed) == pytest.approx(everything)
+
+
+def test_the_queries_give_the_numbers() -> None:
+    rows = shop()
+    evidence, found = testing.evidence(spans=rows), tracing(rows)
+    own, _ = hot.own_time(found, labels(found), 99)
+    for row in own:
+        assert evidence.one(row.share.query)[0] == pytest.approx(row.seconds)
+    flows, _ = by_flow.flows(found, labels(found), 99)
+    for flow in flows:
+        assert evidence.one(flow.share.query)[0] == pytest.approx(flow.share.value)

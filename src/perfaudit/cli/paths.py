@@ -78,7 +78,7 @@ def _audit_of(settings: Settings, paths: tuple[str, ...], folder: str | None) ->
         home = Path(temporary)
         with _progress.reading([*paths, *([settings.baseline] if settings.baseline else [])], quiet=settings.quiet) as progress:
             own = opened(paths, home / "evidence", options, zones=settings.zones, progress=progress)
-            baseline = opened([settings.baseline], home / "baseline", options, zones=settings.zones, progress=progress) if settings.baseline else None
+            baseline = opened([settings.baseline], home / "baseline", options, zones=settings.zones, progress=progress) if settings.baseline else _folder.open_both(own.path)[1]
         if not settings.quiet:
             _options.warn(own.sources)
         yield Audit(own, asked, baseline=baseline)

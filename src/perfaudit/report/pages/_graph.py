@@ -115,8 +115,14 @@ def _edge(edge: Mapping[str, Any], places: Mapping[str, tuple[float, float]], ho
     head = f"M{n(to_x)} {n(to_y - 5)}l{8 * way} 5l{-8 * way} 5z"
     css = "edge hot" if hot else "edge"
     now = edge.get("affected") or edge["reference"]
-    said = f"{edge['caller']} → {edge['callee']}: {text.percent(_share(edge))} of the time, {text.trimmed(now['per_request'])} calls per request, p50 {text.duration(now['p50'])}, p95 {text.duration(now['p95'])}, {text.percent(now['failed'])} failed, {text.percent(now['again'])} repeated"
+    said = f"{edge['caller']} → {edge['callee']}: {text.percent(_share(edge))} of the time, {_told(now)}"
+    said += f"; in the reference {_told(edge['reference'])}" if edge.get("affected") and edge.get("reference") else ""
     return f'<path class="{css}" stroke-width="{n(_THIN + _THICK * min(1.0, _share(edge)))}" d="{path}"><title>{escape(text.plain(said))}</title></path><path class="{css} head" d="{head}"/>'
+
+
+def _told(side: Mapping[str, Any]) -> str:
+    """The calls of an edge in one window, in words."""
+    return f"{text.trimmed(side['per_request'])} calls per request, p50 {text.duration(side['p50'])}, p95 {text.duration(side['p95'])}, {text.percent(side['failed'])} failed, {text.percent(side['again'])} repeated"
 
 
 def _labels(edges: Sequence[Mapping[str, Any]], places: Mapping[str, tuple[float, float]], hot: set[int]) -> Iterator[str]:

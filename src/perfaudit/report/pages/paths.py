@@ -38,7 +38,7 @@ def _answer(result: Mapping[str, Any], part: Mapping[str, Any]) -> str:
     rows = [row for row in view.account(result) if row["component"] != "unexplained"][:2]
     said = text.joined([f"{text.percent(text.value_of(row['share']) or 0.0)} {'went to ' if i == 0 else 'to '}{row['component']}" for i, row in enumerate(rows)])
     if "traces" not in part:
-        return f"No traces were read: of the request-seconds, {said}; the rest is not split." if said else "No traces were read: nothing splits the time behind the access log."
+        return f"No traces of this window were read: of the request-seconds, {said}; the rest is not split." if said else "No traces of this window were read: nothing splits the time behind the access log."
     said = f"Of the request-seconds, {said}." if said else "The traces hold no time."
     return said + _slower(part["flows"])
 

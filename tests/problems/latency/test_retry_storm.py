@@ -61,6 +61,21 @@ def test_the_queue_that_repeats_make_is_theirs_even_where_requests_succeed_in_th
     assert examine("cascading-delay", **recorded(plan)).status is Status.CLEAR
 
 
+def test_repeats_two_hops_away_are_not_the_service_in_between() -> None:
+    def plan(late: bool, rng: Rng) -> Node:
+        tries: list[Node] = []
+        while len(tries) < 4 and (not tries or tries[-1].extra.get("status")):
+            takes = about(rng, 130 if late else 40, 0.3)
+            bad = FAILED if takes > 110 else {}
+            tries.append(call("orders", "POST", served("partner", "POST /charges", takes), **bad))
+            tries[-1].gives_up = 110.0
+        bad = {"status": "error"} if "status" in tries[-1].extra else {}
+        return order(call("shop", "POST", served("orders", "POST /orders", about(rng, 5), *tries, **bad), **bad), failed=bool(bad))
+
+    assert assert_problem(CHECK, **recorded(plan)).scope["service"] == ["orders", "partner"]
+    assert examine("cascading-delay", **recorded(plan)).status is Status.CLEAR
+
+
 def test_wrappers_and_counters_of_attempts() -> None:
     assert_problem(CHECK, **recorded(lambda late, rng: storm(late, rng, wrapped=True)))
     assert_problem(CHECK, **recorded(lambda late, rng: storm(late, rng, counted=True), sampled=0.3))

@@ -21,8 +21,8 @@ CARRIES = 0.5
 DEEPER = 0.2
 
 
-def origins(seen: Picture) -> list[int]:
-    """The callees whose own time rose, the likeliest origin first: what grew most, or the service below it that made it wait."""
+def origins(seen: Picture) -> list[tuple[int, float]]:
+    """The callees whose own time rose and by how many seconds, the likeliest origin first: what grew most, or the service below it that made it wait."""
     tracing, found = seen.tracing, seen.hops
     grew: dict[int, tuple[float, float]] = {}
     for code in np.unique(found.callee).tolist():
@@ -39,8 +39,7 @@ def origins(seen: Picture) -> list[int]:
         while (deeper := _deeper(found, grew, at)) is not None:
             grew.pop(at)
             at = deeper
-        out.append(at)
-        grew.pop(at)
+        out.append((at, grew.pop(at)[0]))
     return out
 
 

@@ -84,9 +84,9 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     if seen is None:
         return Outcome.clear("the traces hold no call to another service")
     first: Outcome | None = None
-    for code in origins(seen)[:MOST]:
+    for code, own in origins(seen)[:MOST]:
         slow = calls_to(seen, seen.hops.callee == code, seen.hops.names[code])
-        if slow.added.low <= 0 or slow.added.seconds < RELEVANT * (account.seconds or seen.seconds):
+        if slow.added.low <= 0 or slow.added.seconds < RELEVANT * (account.seconds or seen.seconds) or own < CARRIES * slow.added.seconds:
             continue
         found = _slow(account, seen, slow)
         if found.findings:

@@ -11,6 +11,7 @@ import pytest
 from perfaudit.model import Status
 from perfaudit.testing import assert_clear, assert_no_evidence, assert_problem, examine
 from tests.calls import Node, Rng, about, call, recorded, served
+from tests.traffic import START
 
 CHECK = "n-plus-one"
 BY_KEY = "SELECT name, price FROM products WHERE id = $1"
@@ -284,3 +285,28 @@ def test_too_little() -> None:
     one = traced(classic)
     first = one["spans"][0]["trace_id"]
     assert_clear(CHECK, requests=one["requests"], spans=[row for row in one["spans"] if row["trace_id"] == first])
+
+
+def counted(many: bool, rows_of_list: int = 20) -> dict[str, Any]:
+    """An access log and counters every five seconds: a listing for each request of one route, and a statement by key for each of its rows, or one for all."""
+    traffic = recorded(lambda late, rng: served("shop", "GET /orders/{id}", about(rng, 60 if late else 10)) if rng.random() < 0.5 else served("shop", "GET /", 5.0), seconds=120, since=60, rate=8)
+    rows = []
+    calls = {LIST: 0, BY_KEY: 0}
+    given = {LIST: 0, BY_KEY: 0}
+    for second in range(0, 120, 5):
+        for text, fingerprint in ((LIST, "a"), (BY_KEY, "b")):
+            rows.append({"time": START + second * 1_000_000, "fingerprint": fingerprint, "statement": text, "calls": calls[text], "rows": given[text], "duration_us": calls[text] * 2000})
+        asked = sum(START + second * 1_000_000 <= r["time"] < START + (second + 5) * 1_000_000 and r["route"] == "/orders/{id}" for r in traffic["requests"])
+        repeats = 20 if second >= 60 and many else 1
+        for text, times, each in ((LIST, 1, rows_of_list), (BY_KEY, repeats, 1)):
+            calls[text] += asked * times
+            given[text] += asked * times * each
+    return {"requests": traffic["requests"], "statements": rows}
+
+
+def test_counters_alone_give_a_candidate() -> None:
+    found = assert_problem(CHECK, **counted(many=True))
+    assert found.scope["statement"] == BY_KEY and found.scope["route"] == "/orders/{id}" and "candidate" in found.title
+    assert 15 < float(found.evidence[0].measurement.value or 0) < 25
+    assert_no_evidence(CHECK, **counted(many=False))
+    assert_no_evidence(CHECK, **counted(many=True, rows_of_list=3))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from perfaudit.evidence.components import CACHE, DATABASE, POOL
+from perfaudit.evidence.store import quote
 from perfaudit.paths.repeats import Loop
 from perfaudit.paths.tracing import AFFECTED, LEAST_TRACES, REFERENCE, Tracing
 
@@ -97,6 +98,11 @@ def judge(loop: Loop, tracing: Tracing, statements: dict[int, str]) -> Judged:
     return Judged("", "requests repeat it as they did in the reference" if len(loop.before) else f"{counts.mean():.1f} calls a request, and no rows to compare with")
 
 
+def one_key(text: str) -> bool:
+    """Whether a statement reads, neither page by page nor for many keys at once."""
+    return not (_WRITES.match(text) or _OFFSET.search(text) or _MANY_KEYS.search(text))
+
+
 def told(tracing: Tracing, loop: Loop) -> str:
     """What is called: the statement, else the operation with its route."""
     span = loop.spans[:1]
@@ -166,3 +172,12 @@ def pool_share(tracing: Tracing, loop: Loop, where: Any) -> float:
     inside = np.isin(tracing.root, np.unique(tracing.root[loop.spans])) & (tracing.zone == AFFECTED)
     waited = float(tracing.on_path[inside & (tracing.own == POOL)].sum())
     return waited / max(1.0, float(tracing.under[inside & where].sum()))
+
+
+def condition(tracing: Tracing, loop: Loop) -> str:
+    """SQL that finds the calls of a loop."""
+    for column in ("fingerprint", "route", "operation"):
+        text = tracing.texts(column, loop.spans[:1])[0]
+        if text:
+            return f"{column} = {quote(text)}"
+    return "true"

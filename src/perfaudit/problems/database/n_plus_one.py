@@ -13,7 +13,8 @@ fast, so that no list of slow statements shows it.
 What it needs
 -------------
 Traces with database spans. Where they say how many rows a statement returned (``db.response.returned_rows``), the slope decides, even without a reference.
-Without rows it is a *candidate*: the counts vary with the request, and requests of the reference called it less often.
+Without rows it is a *candidate*: the counts vary with the request, and requests of the reference called it less often. So it is from counters of statements
+beside an access log: one statement runs as often as another gives rows.
 
 When it is wrong
 ----------------
@@ -30,15 +31,16 @@ from typing import Any
 import numpy as np
 
 from perfaudit.baseline.windows import RELEVANT
-from perfaudit.evidence.store import Evidence, quote
+from perfaudit.evidence.store import Evidence
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.repeats import Loop, loops
 from perfaudit.paths.tracing import AFFECTED, Tracing
-from perfaudit.problems._traced import TRACES, Claim, claim, compared, of_spans
-from perfaudit.problems.database._loops import FITS, IN_TURN, LEAST_SLOPE, Judged, components, judge, pool_share, slower, spared, told
+from perfaudit.problems._traced import TRACES, Claim, caller, claim, compared, of_spans
+from perfaudit.problems.database._loop_counters import ALIKE, look
+from perfaudit.problems.database._loops import FITS, IN_TURN, LEAST_SLOPE, Judged, components, condition, judge, pool_share, slower, spared, told
 
-NEEDS = ("spans",)
+NEEDS = ("spans|statements",)
 HELPS = ("requests",)
 RIVALS = ("missing-index", "pool-exhaustion", "synchronous-dependency", "retry-storm")
 WANTED = (TRACES,)
@@ -58,7 +60,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     """Does a statement run once for each row of an earlier one, and does that own time?"""
     tracing = account.tracing
     if tracing is None or not tracing.count(AFFECTED):
-        return Outcome.no_evidence("no trace lies in the affected window", *WANTED)
+        return _counted(evidence, account)
     seen, said = loops(tracing)
     if not seen:
         return Outcome.clear("no request repeats a call")
@@ -70,20 +72,38 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     main, found = max(real, key=lambda pair: (pair[0].seconds, pair[1].kind))
     mine = [loop for loop, _ in real if np.array_equal(loop.entries, main.entries)]
     where, values = spared(tracing, mine)
-    claimed = claim(account, where, values, "traces: critical path of the calls, less one a request", of_spans(account, _condition(tracing, main), "count(*) / count(DISTINCT trace_id) AS calls_per_trace"))
+    claimed = claim(account, where, values, "traces: critical path of the calls, less one a request", of_spans(account, condition(tracing, main), "count(*) / count(DISTINCT trace_id) AS calls_per_trace"))
     if float(claimed.share.value or 0) < RELEVANT:
         before = " more than in the reference" if compared(account) else ""
         return Outcome.clear(f"{told(tracing, main)[:80]} runs once a row, but its calls own {float(claimed.share.value or 0):.2%} of the time{before}")
     return Outcome.problem(_finding(tracing, main, found, claimed, where, drivers))
 
 
-def _condition(tracing: Tracing, loop: Loop) -> str:
-    """SQL that finds the calls of a loop."""
-    for column in ("fingerprint", "route", "operation"):
-        text = tracing.texts(column, loop.spans[:1])[0]
-        if text:
-            return f"{column} = {quote(text)}"
-    return "true"
+def _counted(evidence: Evidence, account: TimeAccount) -> Outcome:
+    found = look(evidence, account) if evidence.has("statements") else "no trace lies in the affected window"
+    if isinstance(found, str):
+        return Outcome.no_evidence(found, *WANTED)
+    lost = max(0.0, found.seconds - found.before) * account.windows.affected.seconds
+    share = Measurement(min(1.0, lost / account.seconds), "share of request-seconds", n=account.count, method="counters of statements: time of the calls beyond the reference's", query=found.query)
+    return Outcome.problem(
+        Finding(
+            "n-plus-one",
+            f"{found.route}: {found.per_request:.0f} calls of one statement a request, a candidate for one a row",
+            {"service": caller(account) or list(account.tiers.outermost), "route": found.route, "statement": found.statement},
+            share,
+            lost,
+            mechanism=f"{found.statement[:120]} runs as often as {found.driver[:80]} gives rows",
+            cause="the application asks row by row for what one statement could give",
+            evidence=(Exhibit(f"{found.per_request:.0f} calls for each request of {found.route}", Measurement(found.per_request, "calls per request", n=account.count, method="counters over requests", query=found.query), "statements"),),
+            tests=(
+                Test("calls per row of another statement", round(found.per_row, 3), f"{ALIKE[0]}–{ALIKE[1]}", True, query=found.query),
+                Test("calls that follow the one before", None, f"≥ {IN_TURN}", None),
+                Test("calls per row of an earlier statement, request by request", None, f"lower end of the interval ≥ {LEAST_SLOPE}", None),
+            ),
+            rejected=tuple(Test("traces of the requests", None, "needed to tell", None, rival) for rival in ("pool-exhaustion", "synchronous-dependency", "retry-storm")),
+            fixes=FIXES,
+        )
+    )
 
 
 def _finding(tracing: Tracing, loop: Loop, found: Judged, claimed: Claim, where: Any, drivers: dict[int, str]) -> Finding:

@@ -149,3 +149,23 @@ def test_a_tail_sampler_makes_no_leak() -> None:
     spans = [dict(row, sampler="tail") for row in given["spans"] if row["trace_id"] in slow or int(row["trace_id"], 16) % 10 == 0]
     outcome = examine(CHECK, spans=spans, requests=given["requests"])
     assert all("not given back" not in f.cause for f in outcome.findings)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_requests_that_take_a_connection_more_often(cached: bool) -> None:
+    """Behind a cache that no longer answers it is a symptom."""
+
+    def plan(late: bool, rng: Rng) -> Use:
+        looks = [Node("shop", "GET", 0.4, kind="client", extra={"system": "redis", "peer": "redis"})] if cached else []
+        if not late and rng.random() < 0.7:
+            return Use(served("shop", "GET /items", 1.0, *looks, database("shop", about(rng, 2))), 0.0)
+        first = about(rng, 45)
+        return Use(served("shop", "GET /items", 1.0, *looks, database("shop", first)), first)
+
+    run = simulate(plan, lambda _: 1, rate=18, patience=60_000)
+    given = recorded(run, "pool.acquire")
+    free = {row["trace_id"] for row, use in zip(given["requests"], run.uses, strict=True) if not use.hold}
+    spans = [row for row in given["spans"] if not (row["trace_id"] in free and row["operation"] in ("pool.acquire", "SELECT"))]
+    outcome = examine(CHECK, spans=spans, requests=given["requests"])
+    assert outcome.status is (Status.SYMPTOM if cached else Status.PROBLEM), outcome.reason
+    assert "as often" in outcome.reason

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.evidence.components import DATABASE, POOL
+from perfaudit.evidence.components import CACHE, DATABASE, POOL
 from perfaudit.evidence.store import Evidence, quote, within
 from perfaudit.model import Fix, Measurement, Test, Wanted
 from perfaudit.paths.account import TimeAccount, sampled_seconds
 from perfaudit.paths.holds import Holds, holds
+from perfaudit.paths.hops import per_request
 from perfaudit.paths.tracing import AFFECTED, REFERENCE, Tracing
 from perfaudit.problems import _gauges
 from perfaudit.problems._gauges import Gauges, gauges
@@ -166,7 +167,7 @@ def _of_metrics(metrics: tuple[Gauges, Gauges]) -> list[tuple[str, Measurement, 
 
 def cause(evidence: Evidence, account: TimeAccount, pool: Pool) -> Cause:
     """Which of the causes the evidence supports; in the order in which one would hide another."""
-    return _leak(account, pool) or _slow(account, pool) or _other_work(evidence, account, pool) or _arrivals(account) or _small(account, pool)
+    return _leak(account, pool) or _slow(account, pool) or _other_work(evidence, account, pool) or _arrivals(account, pool) or _small(account, pool)
 
 
 def _leak(account: TimeAccount, pool: Pool) -> Cause | None:
@@ -249,12 +250,27 @@ def load(account: TimeAccount) -> float:
     return account.rate(account.windows.affected, account.count) / before if before else math.nan
 
 
-def _arrivals(account: TimeAccount) -> Cause | None:
-    ratio = load(account)
-    if not ratio >= RISE:
+def _arrivals(account: TimeAccount, pool: Pool) -> Cause | None:
+    """More acquisitions than before: more requests, or more of them in a request."""
+    ratio, each = load(account), _each(account)
+    if ratio >= RISE:
+        test = Test("arrival rate, affected over reference", round(ratio, 3), f"≥ {RISE}", True)
+        return Cause("load", f"{ratio:.1f} times as many requests arrive", "more requests arrive, each holds a connection as long as before: arrivals × hold exceed the size", test, (SIZE_FIX, LIMIT_FIX), symptom=True)
+    if each is None or each < RISE or account.tracing is None:
         return None
-    test = Test("arrival rate, affected over reference", round(ratio, 3), f"≥ {RISE}", True)
-    return Cause("load", f"{ratio:.1f} times as many requests arrive", "more requests arrive, each holds a connection as long as before: arrivals × hold exceed the size", test, (SIZE_FIX, LIMIT_FIX), symptom=True)
+    cached = bool((account.tracing.own == CACHE).any())
+    test = Test("acquisitions per request, affected over reference", round(each, 3), f"≥ {RISE}", True, query=pool.query)
+    text = "a request takes connections more often than before" + (", as it does where a cache no longer answers: a symptom of that" if cached else "")
+    return Cause("more uses", f"a request takes one {each:.1f} times as often", text, test, (SLOW_FIX,) if cached else (OTHER_FIX, SIZE_FIX), symptom=cached)
+
+
+def _each(account: TimeAccount) -> float | None:
+    """Acquisitions per request, affected over reference, flows weighing as their requests in the affected window do."""
+    tracing = account.tracing
+    if tracing is None or not compared(account):
+        return None
+    now, before = per_request(tracing, np.ones(len(tracing.own)), (tracing.own == POOL))
+    return now / before if before > 0 else None
 
 
 def _small(account: TimeAccount, pool: Pool) -> Cause:

@@ -40,7 +40,7 @@ RIVALS = ("missing-index", "server-connection-saturation", "worker-exhaustion", 
 WANTED = (TRACES, POOL_METRICS)
 
 #: Waiting requests that fail count like slow ones from the common bar of relevance on.
-PARENTS = ("missing-index", "bad-plan", "row-lock-contention", "table-lock", "write-pressure", "disk-saturation", "cpu-saturation", "cpu-throttling", "noisy-neighbour", "runtime-pause", "single-threaded-section", "cascading-delay", "n-plus-one", "cache-stampede", "cold-cache", "traffic-surge")
+PARENTS = ("missing-index", "bad-plan", "row-lock-contention", "table-lock", "write-pressure", "disk-saturation", "cpu-saturation", "cpu-throttling", "noisy-neighbour", "runtime-pause", "single-threaded-section", "cascading-delay", "n-plus-one", "cache-stampede", "cold-cache", "cache-penetration", "low-hit-ratio", "cache-serialization", "traffic-surge")
 
 
 def examine(evidence: Evidence, account: TimeAccount) -> Outcome:

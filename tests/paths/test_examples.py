@@ -60,3 +60,11 @@ def test_a_row_of_very_many_spans_stays_small_and_a_deep_trace_is_walked() -> No
 
 def test_without_traces_in_the_affected_window_there_is_nothing_to_show() -> None:
     assert shown(trace(1, 10, "a shop/GET_/x server 0-1000")) == []
+
+
+def test_retries_stand_beside_the_first_attempt_in_a_row_of_their_own() -> None:
+    calls = [f"r{k}<a shop/POST client {1000 + k * 1000}-{1900 + k * 1000} peer=p status={'error' if k < 4 else 'ok'}" for k in range(5)]
+    example = shown(trace(1, 1500, "a shop/GET_/x server 0-8000", *calls))[0]
+    assert [(r.operation, r.times, r.again, r.component) for r in example.rows] == [
+        ("GET /x", 1, False, "self: shop"), ("POST", 1, False, "downstream: p"), ("POST", 4, True, "retries"),
+    ]  # fmt: skip

@@ -79,6 +79,7 @@ def _example(tracing: Tracing, found: Labels, what: str, root: int, again: Any) 
         children.setdefault(int(traces.parent[span]), []).append(span)
     rows: list[Row] = []
     names = {column: dict(zip(kept, tracing.texts(column, kept), strict=True)) for column in ("service", "operation")}
+    kinds = {span: (names["service"][span], names["operation"][span], int(found.codes[span])) for span in kept}
     stack = [(root, 0, [root])]
     while stack:
         span, depth, alike = stack.pop()
@@ -90,7 +91,7 @@ def _example(tracing: Tracing, found: Labels, what: str, root: int, again: Any) 
             row.critical += critical.get(one, [])
         rows.append(row)
         below = [child for one in alike for child in children.get(one, [])]
-        stack += [(group[0], depth + 1, group) for group in reversed(_alike(below, names))]
+        stack += [(group[0], depth + 1, group) for group in reversed(_alike(below, kinds))]
     return Example(what, traces.trace_ids[trace].as_py(), int(traces.end[root]) - zero, *_fitting(rows, len(spans)))
 
 
@@ -105,14 +106,14 @@ def _kept(tracing: Tracing, spans: Any, root: int) -> list[int]:
     return sorted(kept)
 
 
-def _alike(spans: list[int], names: dict[str, dict[int, str]]) -> list[list[int]]:
-    """Siblings in order; from :data:`REPEATS` of the same names on in one group, where the first stands."""
-    groups: dict[tuple[str, str], list[int]] = {}
+def _alike(spans: list[int], kinds: dict[int, tuple[str, str, int]]) -> list[list[int]]:
+    """Siblings in order; from :data:`REPEATS` of the same names and component on in one group, where the first stands."""
+    groups: dict[tuple[str, str, int], list[int]] = {}
     for span in spans:
-        groups.setdefault((names["service"][span], names["operation"][span]), []).append(span)
+        groups.setdefault(kinds[span], []).append(span)
     out: list[list[int]] = []
     for span in spans:
-        group = groups[(names["service"][span], names["operation"][span])]
+        group = groups[kinds[span]]
         if len(group) < REPEATS:
             out.append([span])
         elif span == group[0]:

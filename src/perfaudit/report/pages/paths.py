@@ -15,6 +15,8 @@ TOGETHER = 3
 CLOSER, LEAST = 5, 0.01
 #: A flow is told to be slower from here on: less nobody feels (the common bar is a tenth, :func:`perfaudit.baseline.windows.practical`).
 SLOWER = 1.1
+#: It carries at least this part of what was added: less is a bystander.
+CARRIES = 0.2
 #: Standard errors from which on it is beyond chance: the flow is the worst of many, and of 30 in a steady system one passes two of them.
 SURE = 3.0
 #: Rows of the longer tables; the result holds more.
@@ -44,9 +46,10 @@ def _answer(result: Mapping[str, Any], part: Mapping[str, Any]) -> str:
 
 
 def _slower(flows: Sequence[Mapping[str, Any]]) -> str:
-    """Which flow takes longer than in the reference and what for, of those with the most added time first; "" where none does."""
+    """Which flow takes longer than in the reference and what for, of those that carry the added time, the most first; "" where none does."""
+    added = sum(max(0.0, flow["added"]["value"]) for flow in flows if "added" in flow)
     for flow in flows:
-        if "added" in flow and _beyond(flow):
+        if "added" in flow and flow["added"]["value"] >= CARRIES * added and _beyond(flow):
             longer = flow["affected"]["value"] - flow["reference"]["value"]
             largest = max((p for p in flow["pieces"] if "difference" in p), key=lambda p: p["difference"]["value"], default=None)
             why = f", {text.duration(largest['difference']['value'])} of that in {largest['component']}" if largest and largest["difference"]["value"] > 0 else ""

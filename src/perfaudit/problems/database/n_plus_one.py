@@ -37,8 +37,9 @@ from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.repeats import Loop, loops
 from perfaudit.paths.tracing import AFFECTED, Tracing
 from perfaudit.problems._traced import TRACES, Claim, caller, claim, compared, of_spans
+from perfaudit.problems.database import _loops
 from perfaudit.problems.database._loop_counters import ALIKE, look
-from perfaudit.problems.database._loops import FITS, IN_TURN, LEAST_SLOPE, Judged, components, condition, judge, pool_share, slower, spared, told
+from perfaudit.problems.database._loops import FITS, IN_TURN, LEAST_SLOPE, Judged, judge, told
 
 NEEDS = ("spans|statements",)
 HELPS = ("requests",)
@@ -71,8 +72,8 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         return Outcome.clear(f"{told(tracing, seen[0])[:80]}: {judged[0][1].reason}")
     main, found = max(real, key=lambda pair: (pair[0].seconds, pair[1].kind))
     mine = [loop for loop, _ in real if np.array_equal(loop.entries, main.entries)]
-    where, values = spared(tracing, mine)
-    claimed = claim(account, where, values, "traces: critical path of the calls, less one a request", of_spans(account, condition(tracing, main), "count(*) / count(DISTINCT trace_id) AS calls_per_trace"))
+    where, values = _loops.spared(tracing, mine)
+    claimed = claim(account, where, values, "traces: critical path of the calls, less one a request", of_spans(account, _loops.condition(tracing, main), "count(*) / count(DISTINCT trace_id) AS calls_per_trace"))
     if float(claimed.share.value or 0) < RELEVANT:
         before = " more than in the reference" if compared(account) else ""
         return Outcome.clear(f"{told(tracing, main)[:80]} runs once a row, but its calls own {float(claimed.share.value or 0):.2%} of the time{before}")
@@ -126,7 +127,7 @@ def _finding(tracing: Tracing, loop: Loop, found: Judged, claimed: Claim, where:
     if slope:
         line = Measurement(slope.b, "calls per row", (slope.low, slope.high), n=slope.n, method="least squares, requests resampled", query=claimed.share.query)
         exhibits.append(Exhibit(f"as many as rows of: {driver[:160]}", line, "spans"))
-    slow = slower(tracing, loop)
+    slow = _loops.slower(tracing, loop)
     tests = (
         Test("calls per row of an earlier statement", round(slope.b, 3) if slope else None, f"lower end of the interval ≥ {LEAST_SLOPE}", slope is not None or None),
         Test("variance of the calls that the rows explain", round(slope.fit, 3) if slope else None, f"≥ {FITS}", slope is not None or None),
@@ -134,7 +135,7 @@ def _finding(tracing: Tracing, loop: Loop, found: Judged, claimed: Claim, where:
         Test("calls per request in the reference", round(float(loop.before.mean()), 2) if len(loop.before) else None, "less than half", bool(loop.before.mean() < ran.mean() / 2) or None if len(loop.before) else None),
         Test("share of the time that the calls own", round(float(claimed.share.value or 0), 4), f"≥ {RELEVANT:.0%}", True),
     )
-    pooled = pool_share(tracing, loop, where)
+    pooled = _loops.pool_share(tracing, loop, where)
     rejected = (
         Test("time of one call, affected over reference", slow and round(slow, 2), f"< {SLOWER}", None if slow is None else slow < SLOWER or None, "missing-index"),
         Test("wait for a connection over the calls' time", round(pooled, 3), f"< {POOLED}", pooled < POOLED, "pool-exhaustion"),
@@ -148,7 +149,7 @@ def _finding(tracing: Tracing, loop: Loop, found: Judged, claimed: Claim, where:
         claimed.share,
         max(0.0, claimed.added.seconds),
         claimed.explains,
-        components=components(tracing, loop),
+        components=_loops.components(tracing, loop),
         mechanism=f"{text[:120]} runs {ran.mean():.0f} times in a request, each time after the one before" + (f", once for each row of {driver[:80]}" if driver else ""),
         cause="the application asks row by row for what one statement could give",
         evidence=tuple(exhibits),

@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 
 from perfaudit.evidence.components import POOL, WAIT, WORKER
+from perfaudit.evidence.store import quote
 from perfaudit.model import Test
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.attempts import Attempts, attempts, below
 from perfaudit.paths.hops import Hops, hops, per_request
 from perfaudit.paths.tracing import AFFECTED, REFERENCE, Sum, Tracing
 from perfaudit.problems import names
+from perfaudit.problems._traced import named, of_spans
 from perfaudit.stats.compare import two_sample
 
 #: A call whose mean rose by less has not become slow: the least practical departure of a median (baseline.windows.FACTOR).
 SLOWER = 1.3
 #: Calls per request within this factor of the reference's are as many as before (Poisson, 60 requests with a call each: ± 25 %).
 AS_MANY = 1.25
+#: More texts than this in a column are not listed in SQL.
+MANY = 12
 #: Waits for what others hold.
 WAITS = (POOL, WORKER, WAIT)
 
@@ -177,3 +181,16 @@ def rounded(value: float) -> float | None:
 def unbiased(tracing: Tracing) -> tuple[Test, ...]:
     """A test that cannot be decided where traces were kept for what happened in them; none otherwise."""
     return (Test("traces were kept at random", tracing.biased, "not for being slow or failed", None),) if tracing.biased else ()
+
+
+def shown(account: TimeAccount, tracing: Tracing, spans: Any, what: str) -> str:
+    """SQL for ``perfaudit query`` that tells ``what`` of such spans in the affected window: those with the same service, kind, operation, route and peer."""
+    at = np.flatnonzero(spans & (tracing.zone == AFFECTED))
+    conditions = []
+    for column in ("service", "kind", "operation", "route", "peer"):
+        texts = sorted(set(tracing.texts(column, at)))
+        if len(texts) == 1:
+            conditions.append(named(**{column: texts[0]}))
+        elif len(texts) <= MANY and "" not in texts:
+            conditions.append(f"{column} IN ({', '.join(quote(t) for t in texts)})")
+    return of_spans(account, " AND ".join(conditions) or "true", what)

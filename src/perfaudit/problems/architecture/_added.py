@@ -8,7 +8,6 @@ import numpy as np
 
 from perfaudit.paths.tracing import AFFECTED
 from perfaudit.problems._calls import Calls, Picture, calls_to
-from perfaudit.problems._traced import named
 from perfaudit.problems.architecture._in_line import keys
 
 #: A call is new where the reference made at most this share of the calls, and then at least so many per request (or it is a rare branch).
@@ -42,13 +41,3 @@ def times(seen: Picture, new: Calls) -> float:
     tracing = seen.tracing
     count = tracing.per_trace(np.ones(len(new.first)), new.first & (tracing.zone == AFFECTED))
     return float(count[count > 0].mean()) if (count > 0).any() else math.nan
-
-
-def where(seen: Picture, calls: Calls) -> str:
-    """A SQL condition for the calls: the answering spans where there are some, else the calling ones."""
-    found = seen.hops
-    at = np.isin(found.call, np.flatnonzero(calls.calls))
-    entry = found.entry[at]
-    span = int(entry[entry >= 0][0]) if (entry >= 0).any() else int(found.call[at][0])
-    service, operation = (seen.tracing.texts(name, np.array([span]))[0] for name in ("service", "operation"))
-    return named(service=service, operation=operation)

@@ -14,7 +14,7 @@ from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.tracing import AFFECTED, REFERENCE
 from perfaudit.problems import names
 from perfaudit.problems._amplified import BUDGET, CONSTANT, amplified, given_up
-from perfaudit.problems._calls import SLOWER, Picture, calls_to, rows_of
+from perfaudit.problems._calls import SLOWER, Picture, calls_to, rows_of, shown
 from perfaudit.problems._traced import claim, compared, of_spans
 from perfaudit.stats.percentile import wilson
 
@@ -46,7 +46,7 @@ def in_any_order(account: TimeAccount, seen: Picture, fixes: tuple[Fix, ...]) ->
     callers = sorted({found.names[c] for c in np.unique(found.caller[inside]).tolist() if c >= 0})
     first, second, rare, often, gap = max(pairs, key=lambda p: (p[2], p[3], -p[0], -p[1]))
     asked = [f"{found.endpoints[k % len(found.endpoints)]} of {found.names[k // len(found.endpoints)]}" for k in (first, second)]
-    query = of_spans(account, f"service IN ({', '.join(quote(c) for c in callers)}) AND kind = 'client' AND system IS NULL", "operation, peer, count(*) AS calls, avg(duration_us) / 1e3 AS mean_ms") + " GROUP BY 1, 2 ORDER BY 3 DESC"
+    query = shown(account, tracing, found.spans(inside, len(tracing.traces)), "operation, route, count(*) AS calls, avg(duration_us) / 1e3 AS mean_ms") + " GROUP BY ALL ORDER BY ALL"
     owned = claim(account, saved, tracing.under, "traces: sum of the calls less the longest", query)
     total = account.seconds or seen.seconds
     bar = RELEVANT if compared(account) else STEADY

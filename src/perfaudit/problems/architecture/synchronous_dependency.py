@@ -33,9 +33,9 @@ from perfaudit.evidence.store import Evidence
 from perfaudit.model import Exhibit, Finding, Fix, Measurement, Outcome, Test
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.tracing import AFFECTED
-from perfaudit.problems._calls import SLOWER, Calls, Picture, calls_to, picture, queues, rounded, rows_of, with_queues
-from perfaudit.problems._traced import TRACES, claim, compared, of_spans
-from perfaudit.problems.architecture._added import IN_LINE, NEW, new_calls, times, where
+from perfaudit.problems._calls import SLOWER, Calls, Picture, calls_to, picture, queues, rounded, rows_of, shown, unbiased, with_queues
+from perfaudit.problems._traced import TRACES, claim, compared
+from perfaudit.problems.architecture._added import IN_LINE, NEW, new_calls, times
 from perfaudit.problems.architecture._in_line import in_any_order, too_early
 
 NEEDS = ("spans",)
@@ -90,13 +90,14 @@ def _judged(account: TimeAccount, seen: Picture, new: Calls) -> Outcome | None:
     what = found.endpoints[found.endpoint[np.isin(found.call, np.flatnonzero(new.calls))][0]]
     n = int((new.first & (tracing.zone == AFFECTED)).sum())
     is_new = new.per_request[1] <= NEW * new.per_request[0]
-    query = of_spans(account, where(seen, new), "count(*) AS calls, count(DISTINCT trace_id) AS requests, avg(duration_us) / 1e3 AS mean_ms")
+    query = shown(account, tracing, new.calls, "count(*) AS calls, count(DISTINCT trace_id) AS requests, avg(duration_us) / 1e3 AS mean_ms")
     owned = claim(account, new.calls, tracing.under, "traces: critical path below the calls", query)
     tests = (
         Test("calls per request that makes them, affected and reference", f"{new.per_request[0]:.2f} and {new.per_request[1]:.2f}", f"reference ≤ {NEW} of it, or it waited for half of the call at most", True, query=query),
         Test("share of the call's time that requests wait for", round(new.waiting[0], 3), f"≥ {IN_LINE}", True),
         Test("request-seconds saved without the call, lower end of the interval", round(owned.added.low, 2), "> 0", owned.added.low > 0),
         Test("share of what was added outside of queues that lies below these calls", round(carries, 3), f"≥ {CARRIES}", True),
+        *unbiased(tracing),
     )
     rivals = (
         Test(f"mean of a call to {new.name}, affected over reference", rounded(ratio), f"< {SLOWER}", None if slow is None else not slow, "cascading-delay"),

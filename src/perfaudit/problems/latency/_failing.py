@@ -15,8 +15,7 @@ from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.tracing import AFFECTED, REFERENCE
 from perfaudit.problems import names
 from perfaudit.problems._amplified import BUDGET, amplified, overloaded
-from perfaudit.problems._calls import Picture
-from perfaudit.problems._traced import named, of_spans
+from perfaudit.problems._calls import Picture, shown
 from perfaudit.stats.percentile import wilson
 
 #: Failures of the calls must go with this share of the requests that failed beyond the reference.
@@ -61,7 +60,7 @@ def failing(evidence: Evidence, account: TimeAccount, seen: Picture) -> Outcome 
     same = _same_again(seen, to)
     changed = [e for e in candidates(evidence, account.windows) if e.kind in CHANGES and e.service != name]
     theirs = refused or same is True or bool(changed)
-    query = of_spans(account, named(service=callers[0], kind="client") if callers else f"service = '{name}'", "count(*) FILTER (status = 'error') / count(*) AS failed, count(*) AS calls")
+    query = shown(account, tracing, found.spans(to, len(tracing.traces)), "count(*) FILTER (status = 'error') / count(*) AS failed, count(*) AS calls")
     share = Measurement(min(1.0, carried / max(account.count, 1)), "share of requests that failed beyond the reference", n=tracing.count(AFFECTED), method="traces: failed roots above failed calls", query=query)
     ratio = Measurement(counts[0][0] / max(1, counts[0][1]), "share", now, n=counts[0][1], method="Wilson", query=query)
     finding = Finding(

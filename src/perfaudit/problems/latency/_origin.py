@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 
 from perfaudit.evidence.components import CACHE, DATABASE, POOL
-from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.attempts import below
 from perfaudit.paths.hops import Hops, per_request
 from perfaudit.paths.tracing import AFFECTED, REFERENCE
 from perfaudit.problems._calls import WAITS, Calls, Picture, calls_to
-from perfaudit.problems._traced import named, of_spans
 
 #: The calls must carry most of what was added outside of queues, or the origin is elsewhere.
 CARRIES = 0.5
@@ -81,10 +79,3 @@ def store(seen: Picture, slow: Calls) -> str:
     rose = {word: tracing.added(tracing.on_path, here & (tracing.own == part)).seconds for word, part in (("database", DATABASE), ("cache", CACHE), ("connection pool", POOL))}
     word = max(rose, key=lambda w: rose[w])
     return f"its {word} is where the time went" if rose[word] >= CARRIES * slow.added.seconds else ""
-
-
-def query(account: TimeAccount, seen: Picture, slow: Calls) -> str:
-    """SQL that shows the calls."""
-    kind = "client" if seen.tracing.is_("kind", "client")[slow.calls].any() else "server"
-    service = slow.callers[0] if kind == "client" and slow.callers else slow.name
-    return of_spans(account, named(service=service, kind=kind) + (" AND system IS NULL" if kind == "client" else ""), "avg(duration_us) / 1e3 AS mean_ms, count(*) AS calls")

@@ -45,13 +45,14 @@ from perfaudit.problems._calls import (
     queues,
     rounded,
     rows_of,
+    shown,
     unbiased,
     waits,
     with_queues,
 )
 from perfaudit.problems._traced import TRACES, claim, compared
 from perfaudit.problems.latency._failing import failing
-from perfaudit.problems.latency._origin import CARRIES, main_endpoint, origins, others, query, store
+from perfaudit.problems.latency._origin import CARRIES, main_endpoint, origins, others, store
 
 NEEDS = ("spans",)
 HELPS = ("requests", "events")
@@ -60,10 +61,8 @@ WANTED = (TRACES,)
 
 #: The callers' own work may carry this much of what was added (they do more per request while errors are handled, and traces are a sample).
 OWN = 0.25
-#: Arrivals up to this factor are no surge (problems.architecture.traffic_surge.RISE).
-RISE = 1.25
-#: Dependencies that are tried, the one whose time grew most first.
-MOST = 3
+#: Arrivals up to this factor are no surge (problems.architecture.traffic_surge.RISE); so many dependencies are tried, the one whose time grew most first.
+RISE, MOST = 1.25, 3
 
 FIXES = (
     Fix("Give the call a time limit near the p99 that it had before, and answer without it where it is exceeded (cached, partial, or later)", "requests keep the reference's latency while the dependency is slow", "medium", "medium", "a code path that must be right when the dependency is absent", True, "raise the limit again", "p95 of the route under the limit while the call's p95 is above it"),
@@ -134,7 +133,7 @@ def _slow(account: TimeAccount, seen: Picture, slow: Calls) -> Outcome:
     )
     if many is False and main.more >= main.ratio:
         return Outcome.clear(f"a request calls {name} {main.more:.1f} times as often as before: that is more than the calls became slower")
-    owned = claim(account, slow.calls, tracing.under, "traces: critical path below the calls", query(account, seen, slow))
+    owned = claim(account, slow.calls, tracing.under, "traces: critical path below the calls", shown(account, tracing, main.first, "avg(duration_us) / 1e3 AS mean_ms, count(*) AS calls"))
     held = waited + gap > RELEVANT * (account.added_seconds or whole)
     where = store(seen, slow)
     call = Measurement(main.mean_ms[0], "ms", n=int((main.first & (tracing.zone == AFFECTED)).sum()), method="mean of the calls in the affected window's traces", query=owned.share.query)

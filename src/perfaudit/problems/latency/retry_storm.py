@@ -35,8 +35,21 @@ from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.attempts import below
 from perfaudit.paths.tracing import AFFECTED, REFERENCE
 from perfaudit.problems._amplified import BUDGET, Amplified, amplified, overloaded, sides, two_tiers
-from perfaudit.problems._calls import AS_MANY, Calls, Picture, arrivals, calls_to, picture, queues, rounded, rows_of, unbiased, with_queues
-from perfaudit.problems._traced import TRACES, claim, compared, named, of_spans
+from perfaudit.problems._calls import (
+    AS_MANY,
+    Calls,
+    Picture,
+    arrivals,
+    calls_to,
+    picture,
+    queues,
+    rounded,
+    rows_of,
+    shown,
+    unbiased,
+    with_queues,
+)
+from perfaudit.problems._traced import TRACES, claim, compared
 
 NEEDS = ("spans|requests",)
 HELPS = ("spans", "requests", "events")
@@ -99,7 +112,7 @@ def _storm(account: TimeAccount, seen: Picture, most: Amplified, calls: Calls, b
         Test("calls per request without the repeats, affected over reference", rounded(calls.more), f"≤ {AS_MANY}", None if math.isnan(calls.more) else calls.more <= AS_MANY, "synchronous-dependency"),
         Test("repeats that follow a failed attempt", round(most.failed_before, 3), "≥ 0.5: paging, polling and hedging repeat what did not fail", most.failed_before >= 0.5, "n-plus-one"),
     )
-    owned = claim(account, calls.calls if before else seen.again & below(tracing, calls.calls), tracing.under if before else None, "traces: critical path below the calls, repeats included", _query(account, seen, calls))
+    owned = claim(account, calls.calls if before else seen.again & below(tracing, calls.calls), tracing.under if before else None, "traces: critical path below the calls, repeats included", shown(account, tracing, most.mask, "count(*) AS attempts, count(*) FILTER (status = 'error') AS failed, count(DISTINCT trace_id) AS requests"))
     n = int((most.mask & (tracing.zone == AFFECTED)).sum())
     measured = Measurement(most.attempts[0], "attempts per call", most.attempts[1:], n=n, method="ratio over traces", query=owned.share.query)
     exhibits = [Exhibit(f"attempts for each call to {name}", measured, "spans")]
@@ -128,8 +141,3 @@ def _storm(account: TimeAccount, seen: Picture, most: Amplified, calls: Calls, b
         symptom = finding.with_(type="symptom", parents=parents, cause=f"{name} became slow by itself" if slow else "what is asked fails on every attempt")
         return Outcome(Status.SYMPTOM, symptom.title, (symptom,))
     return Outcome.problem(finding)
-
-
-def _query(account: TimeAccount, seen: Picture, calls: Calls) -> str:
-    where = named(service=calls.callers[0], kind="client") if calls.callers else "kind = 'client'"
-    return of_spans(account, f"{where} AND system IS NULL", "count(*) AS attempts, count(*) FILTER (status = 'error') AS failed, count(DISTINCT trace_id) AS requests")

@@ -79,6 +79,7 @@ def _window(evidence: Evidence, window: Window | None, about: str) -> Gauges:
     series: dict[str, dict[tuple[tuple[str, str], ...], list[tuple[int, float]]]] = {}
     for name, labels, time, value, unit in rows:
         role, per_second = _role(name, unit)
+        labels = labels or {}
         state = str(labels.get("state", labels.get("db.client.connection.state", labels.get("db_client_connection_state", "")))).lower()
         if not role or (role == "used" and (state not in IN_USE or (name.endswith(("count", "usage")) and not state))):
             continue

@@ -148,3 +148,20 @@ def test_upstream_connect_times_of_the_edge(reused: bool) -> None:
 
 def test_a_log_alone_tells_nothing() -> None:
     assert_no_evidence(CHECK, requests=requests(slower=SLOWER, since=60))
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_set_ups_that_no_span_shows(elsewhere: bool) -> None:
+    """Sessions come and go, and own work is longer; where a partner became slow instead, they own nothing."""
+
+    def one(late: bool, rng: Rng) -> Node:
+        slow = 40.0 if late else 0.0
+        pay = call("shop", "POST", served("bank", "POST /pay", about(rng, 10 + (slow if elsewhere else 0))), 0.2)
+        return served("shop", "GET /items", about(rng, 5 + (0 if elsewhere else slow)), pay, database("shop", about(rng, 4)))
+
+    given = recorded(one, seconds=120, since=60)
+    if elsewhere:
+        assert_clear(CHECK, sessions=sessions(True), **given)
+    else:
+        found = assert_problem(CHECK, sessions=sessions(True), **given)
+        assert found.explains is not None and found.explains > 0.8

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from perfaudit.evidence.components import CONNECT, DATABASE, POOL
+from perfaudit.baseline.windows import RELEVANT
+from perfaudit.evidence.components import CONNECT, DATABASE, POOL, SELF
 from perfaudit.evidence.store import Evidence, within
 from perfaudit.model import Wanted, Window
 from perfaudit.paths.account import TimeAccount, sampled_seconds
@@ -68,15 +69,24 @@ class Churn:
 
 def look(evidence: Evidence, account: TimeAccount) -> Churn | None:
     """The best evidence of new connections there is; of several the one that measures most of their time."""
-    tracing = account.tracing
-    if tracing is not None and tracing.count(AFFECTED):
-        found = _traced(account, tracing)
-        return found or _edge(evidence, account)
+    tracing = account.tracing if account.tracing is not None and account.tracing.count(AFFECTED) else None
+    found = _traced(account, tracing) if tracing is not None else None
+    if found is not None:
+        return found
     edge = _edge(evidence, account)
     rest = _opened(evidence, account) or _logged(evidence, account) or _sessions(evidence, account) or _statements(evidence, account)
-    if edge is not None and (rest is None or (edge.share >= 0.01 and edge.each >= OFTEN)):
+    if edge is not None and (rest is None or (edge.share >= RELEVANT and edge.each >= OFTEN)):
         return edge
-    return rest
+    return rest if rest is None or tracing is None or rest.measured else _hidden(account, tracing, rest)
+
+
+def _hidden(account: TimeAccount, tracing: Tracing, found: Churn) -> Churn:
+    """Set-ups that no span shows lie in what traces call own work, waits for the pool or statements: no more than these were added."""
+    where = np.isin(tracing.own, (SELF, POOL, DATABASE))
+    own = tracing.added(tracing.on_path, where) if compared(account) else tracing.seconds(tracing.on_path, AFFECTED, where)
+    added = max(0.0, min(found.added, own.seconds))
+    total = account.seconds or 1.0
+    return replace(found, added=added, share=added / total, low=min(found.low, own.low / total))
 
 
 def _traced(account: TimeAccount, tracing: Tracing) -> Churn | None:

@@ -39,7 +39,7 @@ HELPS = ("requests", "spans", "metrics", "sessions", "lock_events", "logs")
 RIVALS = ("missing-index", "server-connection-saturation", "worker-exhaustion", "traffic-surge")
 WANTED = (TRACES, POOL_METRICS)
 
-#: Waiting requests that fail count like slow ones from the common bar of relevance on.
+#: What makes connections be held longer, or be asked for more often: the pool is then a symptom.
 PARENTS = ("missing-index", "bad-plan", "row-lock-contention", "table-lock", "write-pressure", "disk-saturation", "cpu-saturation", "cpu-throttling", "noisy-neighbour", "runtime-pause", "single-threaded-section", "cascading-delay", "n-plus-one", "cache-stampede", "cold-cache", "cache-penetration", "low-hit-ratio", "cache-serialization", "traffic-surge")
 
 

@@ -78,7 +78,7 @@ def _finding(evidence: Evidence, account: TimeAccount, queue: Queue, why: Cause)
         share,
         queue.added,
         min(1.0, (queue.added + why.seconds) / account.added_seconds) if queue.compared and account.added_seconds > 0 else None,
-        tuple(c.name for c in account.components if c.name.startswith(("queue for a worker", "edge and queue for a worker"))),
+        _rows(account, queue),
         type="symptom" if why.symptom else "problem",
         parents=why.parents,
         mechanism="all workers are occupied, and requests wait until one is free, whatever they ask for",
@@ -88,6 +88,13 @@ def _finding(evidence: Evidence, account: TimeAccount, queue: Queue, why: Cause)
         rejected=rivals(evidence, account, queue, why),
         fixes=why.fixes,
     )
+
+
+def _rows(account: TimeAccount, queue: Queue) -> tuple[str, ...]:
+    """The rows of the account that hold the wait: queues, or the service behind a gateway."""
+    if queue.spans is not None:
+        return tuple(c.name for c in account.components if c.name in [f"downstream: {s}" for s in queue.services])
+    return tuple(c.name for c in account.components if c.name.startswith(("queue for a worker", "edge and queue for a worker")))
 
 
 def _title(queue: Queue, why: Cause) -> str:

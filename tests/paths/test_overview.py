@@ -10,7 +10,7 @@ import pytest
 
 from perfaudit import testing
 from perfaudit.audit import Audit, Request
-from perfaudit.paths import overview
+from perfaudit.paths import hot, overview
 from perfaudit.report import schema
 from tests.paths.made import HALF, START, Row, seconds, trace
 from tests.spans import odd_trace
@@ -82,3 +82,15 @@ def test_random_odd_traces_break_nothing() -> None:
     assert sum(node["own"] for node in part["graph"]["nodes"]) <= 1 + 1e-9
     assert all(edge["share"]["value"] <= 1 for edge in part["graph"]["edges"])
     assert sum(flow["share"]["value"] for flow in part["flows"]) == pytest.approx(1)
+
+
+def test_deep_traces_and_long_names_stay_bounded() -> None:
+    deep = ["s0 shop/w0 internal 0-9000"] + [f"s{i}<s{i - 1} shop/w{i} internal {i}-{9000 - i}" for i in range(1, 3000)]
+    rows = trace(1, 1500, *deep)
+    for i, row in enumerate(trace(2, 1600, "a shop/GET_/x server 0-900000", "b<a shop/SELECT client 10-800000 system=mysql")):
+        rows.append(row | {"operation": f"{i}" + "o" * 5000, "statement": "s" * 5000})
+    part = part_of(rows)
+    assert max(len(chain["steps"]) for chain in part["hot"]) == hot.MOST_STEPS + 1
+    assert {s["operation"] for s in part["hot"][-1]["steps"]} & {"… 2976 more …", "w0"}
+    assert len(json.dumps(part)) < 100_000
+    assert max(len(row["operation"]) for row in part["own"]) == overview.LONGEST

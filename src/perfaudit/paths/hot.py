@@ -17,6 +17,8 @@ from perfaudit.model import Measurement
 from perfaudit.paths.traced import METHOD, Labels
 from perfaudit.paths.tracing import AFFECTED, REFERENCE, Sum, Tracing
 
+#: Steps that are named of a chain, at most: its first and its last half.
+MOST_STEPS = 24
 #: Odd multiplier of the hash over the steps of a chain, and the two of its mixing (Steele, Lea & Flood 2014, SplitMix64).
 _STEP = 0x9E3779B97F4A7C15
 _MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
@@ -137,6 +139,9 @@ def steps(tracing: Tracing, span: int) -> tuple[Step, ...]:
             out[-1] = Step(service, operation, out[-1].again + 1)
         else:
             out.append(Step(service, operation))
+    if len(out) > MOST_STEPS:
+        half = MOST_STEPS // 2
+        out = [*out[:half], Step("", f"… {len(out) - 2 * half} more …"), *out[-half:]]
     return tuple(out)
 
 

@@ -15,6 +15,8 @@ from perfaudit.paths.tracing import AFFECTED, REFERENCE, Tracing
 
 #: What a list holds at most.
 FLOWS, CHAINS, OPERATIONS, EDGES, VALUES, PARTS = 12, 20, 25, 40, 12, 8
+#: Characters of a name at most, and of a query: a longer one, from an endless name, is left out.
+LONGEST, LONGEST_QUERY = 200, 1500
 #: Flows whose slow traces are looked at: those with the most added time (else the most costly).
 CLOSER = 3
 
@@ -54,9 +56,11 @@ def overview(account: TimeAccount, *, completion: bool = False) -> dict[str, Any
 
 
 def _said(value: Any) -> Any:
-    """Dataclasses, measurements and tuples as JSON; what is None is left out."""
+    """Dataclasses, measurements and tuples as JSON; what is None is left out, a long text is cut."""
     if isinstance(value, Measurement):
-        return value.to_json()
+        return {k: v for k, v in value.to_json().items() if k != "query" or len(v) <= LONGEST_QUERY}
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
     if isinstance(value, list | tuple):
         return [_said(item) for item in value]
     if hasattr(value, "__dataclass_fields__"):
@@ -92,7 +96,7 @@ def _completion(tracing: Tracing) -> list[dict[str, Any]]:
         out.append(
             {
                 "service": flow.service, "operation": flow.operation, "traces": flow.traces, "response": before.seconds * 1e3 / flow.traces, "completion": flow.seconds * 1e3 / flow.traces,
-                "components": [{"component": part.component, "share": part.share.to_json()} for part in flow.components],
+                "components": [{"component": part.component, "share": _said(part.share)} for part in flow.components],
             }
         )  # fmt: skip
     return out

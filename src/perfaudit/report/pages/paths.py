@@ -186,7 +186,7 @@ def _attributes(part: Mapping[str, Any]) -> Table:
     rows = [row for flow in part["attributes"] for row in _values(flow)]
     tested = sum(flow["tested"] for flow in part["attributes"])
     left_out = sum(flow.get("left_out", 0) for flow in part["attributes"])
-    note = f"slowest tenth against the faster half; Fisher's exact test, false discovery rate 5 % over {tested} values"
+    note = f"slowest tenth against the faster half; Fisher's exact test, false discovery rate 5 % over {tested} values; it says where to look, not why"
     return Table("What slow traces have in common", ("Flow", "Value", "Slow traces", "Fast traces", "Odds ratio", "Adjusted p"), rows, _noted(note, f"{left_out} more values" if left_out else ""))
 
 

@@ -57,7 +57,7 @@ def law(size: Any, y: Any, base: Any = None) -> Law | None:
     """Fit sizes and costs, shape (n,), both above 0 (others are left out); ``base`` in the unit of y. None where there are too few or they span too little."""
     size, y = np.asarray(size, np.float64), np.asarray(y, np.float64)
     base = np.ones(len(y)) if base is None else np.asarray(base, np.float64)
-    use = (size > 0) & (y > 0) & (base > 0)
+    use = np.isfinite(size + y + base) & (size > 0) & (y > 0) & (base > 0)
     size, y, base = size[use], y[use], base[use]
     if len(size) < LEAST or spans(size) < SPAN:
         return None

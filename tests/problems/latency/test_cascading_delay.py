@@ -37,6 +37,14 @@ def test_a_sample_of_the_traces_is_enough() -> None:
     assert found.scope["service"] == ["payments", "shop"]
 
 
+def test_traces_that_were_kept_for_being_slow_leave_a_doubt() -> None:
+    traffic = recorded(lambda late, rng: checkout(rng, 250 if late else 40))
+    for span in traffic["spans"]:
+        span["sampler"] = "tail"
+    found = assert_problem(CHECK, **traffic)
+    assert [t.passed for t in found.tests] == [True, True, True, None]
+
+
 def test_a_partner_without_traces_is_named_as_it_is_called() -> None:
     def plan(late: bool, rng: Rng) -> Node:
         return served("shop", "POST /orders", about(rng, 6), call("shop", "POST", None, about(rng, 300 if late else 50), peer="api.bank.example"))

@@ -200,7 +200,7 @@ def _said(error: Exception) -> str:
 
 #: Where no log was read, the roots of traces are the requests that users made (not those that a message or a schedule set off).
 _ROOTS = {name: name for name in ("time", "duration_us", "method", "service", "instance", "response_bytes", "request_bytes", "trace_id")}
-_ROOTS |= {"status": "coalesce(http_status, CASE WHEN status = 'error' THEN 500 ELSE 200 END)", "route": "coalesce(route, operation)"}
+_ROOTS |= {"status": "coalesce(CASE WHEN http_status BETWEEN 0 AND 999 THEN http_status END, CASE WHEN status = 'error' THEN 500 ELSE 200 END)", "route": "coalesce(route, operation)"}
 _IS_ROOT = "parent_span_id IS NULL AND coalesce(kind, '') NOT IN ('producer', 'consumer')"
 
 

@@ -119,7 +119,7 @@ class Tracing:
     def resent(self) -> Any:
         """How often each call had been sent before, as the span says (``http.request.resend_count``), int32."""
         said = self._read("resend_count")
-        return np.where(said > 0, said, 0).astype(np.int32)
+        return np.where(said > 0, np.minimum(said, 1_000_000), 0).astype(np.int32)
 
     @cached_property
     def under(self) -> Any:

@@ -37,6 +37,8 @@ from perfaudit.evidence.traces import read
         ("internal", None, "http.dns", "connection set-up"),
         ("internal", None, "mutex.acquire", "application wait"),
         ("internal", None, "admission.wait", "queue for a worker"),
+        ("internal", None, "thread pool wait", "queue for a worker"),
+        ("internal", None, "worker-pool.acquire", "queue for a worker"),
         # look-alikes
         ("server", None, "GET /pool/acquire", "self"),
         ("internal", None, "carpool matching", "self"),

@@ -28,10 +28,12 @@ _MESSAGING = frozenset(
 _CALLS = frozenset(["grpc", "connectrpc", "connect_rpc", "dubbo", "apache_dubbo", "dotnet_wcf", "java_rmi", "jsonrpc", "onc_rpc", "aws-api", "http"])
 #: otelpgx "pool.acquire", pg-pool "pg-pool.connect", JDBC data sources "HikariDataSource.getConnection", generic "acquire connection".
 _POOL = re.compile(r"\bpool\b.*\b(?:acquire|get|wait|checkout|check out|borrow|connect)|getconnection$|\b(?:acquire|borrow|checkout)[ ._-]?conn", re.IGNORECASE)
+#: Pools of threads and workers, which are no pools of connections.
+_THREADS = re.compile(r"(?:thread|worker)s?[ ._-]?pool", re.IGNORECASE)
 #: Go's httptrace "http.dns", "http.connect", "http.tls"; Node "tcp.connect", "tls.connect", "dns.lookup"; SQLAlchemy "connect".
 _CONNECT = re.compile(r"(?:^|[ ._-])(?:connect|dns|dns[ ._-]lookup|tls|tls[ ._-]handshake|handshake)$", re.IGNORECASE)
 #: Before a request is worked on: Rack's and Passenger's "http.queue", "rack.queue", "queue time"; "admission.wait", "worker.queue", "executor wait", "threadpool.queue".
-_WORKER = re.compile(r"(?:^|[ ._-])(?:admission|workers?|executor|thread[ ._-]?pool|dispatch(?:er)?|accept|request)[ ._-]?(?:wait|queued?|queue[ ._-](?:wait|time)|acquire)$|(?:^|[ ._-])(?:http|rack|request)[ ._-]queue$|(?:^|[ ._-])queue[ ._-](?:time|wait)$", re.IGNORECASE)
+_WORKER = re.compile(r"(?:^|[ ._-])(?:admission|workers?(?:[ ._-]?pool)?|executor|thread[ ._-]?pool|dispatch(?:er)?|accept|request)[ ._-]?(?:wait|queued?|queue[ ._-](?:wait|time)|acquire)$|(?:^|[ ._-])(?:http|rack|request)[ ._-]queue$|(?:^|[ ._-])queue[ ._-](?:time|wait)$", re.IGNORECASE)
 #: Waits that applications name themselves; no convention names them, so only plain words count: "lock.acquire", "mutex wait", "… wait".
 _WAIT = re.compile(r"(?:^|[ ._-])(?:lock|mutex|semaphore|latch)(?:[ ._-](?:acquire|wait))?$|[ ._-]wait$", re.IGNORECASE)
 
@@ -40,7 +42,7 @@ def component(kind: str | None, system: str | None, operation: str | None) -> in
     """The index in :data:`COMPONENTS` of the time that such a span itself owns."""
     name, called = operation or "", (system or "").lower()
     waits = kind not in ("server", "consumer")
-    if waits and _POOL.search(name):
+    if waits and _POOL.search(name) and not _THREADS.search(name):
         return POOL
     if waits and _CONNECT.search(name):
         return CONNECT

@@ -29,7 +29,7 @@ POOL_METRICS = Wanted(
 SLOWER = 1.3
 #: Arrivals up to this factor are no surge (problems.architecture.traffic_surge.RISE).
 RISE = 1.25
-#: An acquisition of a free connection takes microseconds (measured in eleven recordings: mean 0.03–0.24 ms); from this mean on, seconds, it waits for a holder (baseline.windows.FLOOR_US).
+#: An acquisition of a free connection takes microseconds (means of 0.03–0.7 ms in the calm times of 43 recordings); from this mean on, seconds, it waits for a holder (baseline.windows.FLOOR_US).
 PRACTICAL = 0.002
 #: Of four successive parts of the affected window, the last gets at most this share of the connections that the reference got for the same acquisitions: they do not come back.
 #: A pool that is merely full goes on at size / hold, which is more than the calm time needed.

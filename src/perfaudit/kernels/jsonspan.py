@@ -1,6 +1,6 @@
 """A span in JSON as a row of positions: its members by name, its attributes with the codes of their keys.
 
-For the shapes of Jaeger and OTLP. Numbers may be texts; a span whose members have other types than they should is handed back (:data:`ODD`).
+For the shapes of Jaeger, OTLP and Zipkin. Numbers may be texts; a span whose members have other types than they should is handed back (:data:`ODD`).
 """
 
 # Numba infers the types of kernels.
@@ -37,16 +37,18 @@ from perfaudit.kernels.jsontokens import (
 from perfaudit.kernels.text import load64
 
 #: What a member of a span is.
-(NOTHING, TRACE, SPAN, PARENT, NAME, STATE, START, END, DURATION, KIND, STATUS, ATTRIBUTES, EXTRA, MORE, REFERENCES, PROCESS_ID, PROCESS) = range(17)
+(NOTHING, TRACE, SPAN, PARENT, NAME, STATE, START, END, DURATION, KIND, STATUS, ATTRIBUTES, EXTRA, MORE, REFERENCES, PROCESS_ID, PROCESS, REMOTE) = range(18)
+#: How attributes are written: objects of key and value; the value an object of its type; members of one object, in spans that stand in no group.
+PAIRS, WRAPPED, MEMBERS = range(3)
 
 
 class Form(NamedTuple):
-    """The members of a span: their names behind one another, where each ends, what each is; whether an attribute's value is an object (OTLP)."""
+    """The members of a span: their names behind one another, where each ends, what each is; how its attributes are written."""
 
     names: Any
     ends: Any
     roles: Any
-    wrapped: Any
+    style: Any
 
 
 class Place(NamedTuple):
@@ -59,15 +61,16 @@ class Place(NamedTuple):
     owner: Any
 
 
-def form(members: Sequence[tuple[bytes, int]], wrapped: bool) -> Form:
+def form(members: Sequence[tuple[bytes, int]], style: int) -> Form:
     """A form of ``(name, what it is)``."""
-    return Form(np.frombuffer(b"".join(name for name, _ in members), np.uint8).copy(), np.cumsum([len(name) for name, _ in members]).astype(np.int64), np.array([role for _, role in members], np.int64), np.array([wrapped]))
+    return Form(np.frombuffer(b"".join(name for name, _ in members), np.uint8).copy(), np.cumsum([len(name) for name, _ in members]).astype(np.int64), np.array([role for _, role in members], np.int64), np.array([style], np.int64))
 
 
-_WORDS = (b"spans", b"data", b"resourceSpans", b"batches", b"scopeSpans", b"instrumentationLibrarySpans", b"resource", b"processes", b"spanID", b"key", b"value", b"code", b"refType", b"traceID", b"CHILD_OF", b"server")
+_WORDS = (b"spans", b"data", b"resourceSpans", b"batches", b"scopeSpans", b"instrumentationLibrarySpans", b"resource", b"processes", b"spanID", b"key", b"value", b"code", b"refType", b"traceID", b"CHILD_OF", b"serviceName", b"port", b"ipv4", b"ipv6", b"peer.service", b"peer.port", b"peer.ipv4", b"peer.ipv4")
 _TEXT = np.frombuffer(b"".join(_WORDS), np.uint8).copy()
 _ENDS = np.cumsum([0, *(len(word) for word in _WORDS)]).astype(np.int64)
-RESOURCE, PROCESS_LIST, SPAN_ID, _KEY, _VALUE, _CODE, _REF_TYPE, _TRACE_ID, _CHILD_OF = range(6, 15)
+RESOURCE, PROCESS_LIST, SPAN_ID, _KEY, _VALUE, _CODE, _REF_TYPE, _TRACE_ID, _CHILD_OF, _OTHER_END = range(6, 16)
+_PEER = _OTHER_END + 4
 #: Enumerations by name: kinds of spans as protobuf numbers them, and the codes of a status.
 _NAMED = (b"UNSPECIFIED", b"INTERNAL", b"SERVER", b"CLIENT", b"PRODUCER", b"CONSUMER", b"UNSET", b"OK", b"ERROR")
 _NAMED_TEXT = np.frombuffer(b"".join(_NAMED), np.uint8).copy()
@@ -177,12 +180,11 @@ def _attributes(data, i, end, attributes, n, most, codes, wrapped):
                 i = value + 1
                 break
             if data[value] == QUOTE and is_word(data, low, high, _KEY):
-                i, escapes = string(data, value + 1, end)
+                i, _ = string(data, value + 1, end)
                 if i < 0:
                     return i, n
-                if not escapes:
-                    key = intern(codes.keys, data, value + 1, i)
-                    kind = codes.classes[key]
+                key = intern(codes.keys, data, value + 1, i)
+                kind = codes.classes[key]
                 i += 1
                 continue
             i = skip(data, value, end)
@@ -200,6 +202,43 @@ def _attributes(data, i, end, attributes, n, most, codes, wrapped):
                         text = text_end = 0
         if key >= 0 and kind != SKIPPED and n < most:
             attributes[n, to.PAIR], attributes[n, to.PAIR_END], attributes[n, to.KEY], attributes[n, to.TEXT], attributes[n, to.TEXT_END] = start, i, key, text, text_end
+            n += 1
+
+
+@inlined
+def _peer(data, low, high, codes):
+    """The code of the attribute that says what a member of the other end does."""
+    for which in range(_PEER - _OTHER_END):
+        if is_word(data, low, high, _OTHER_END + which):
+            return intern(codes.keys, _TEXT, _ENDS[_PEER + which], _ENDS[_PEER + which + 1])
+    return np.int64(-1)
+
+
+@kernel
+def _members(data, i, end, attributes, n, most, codes, remote):
+    """The members of the object at ``i`` as ``attributes[n:]``, without their first quote where it is the other end (``remote``). Gives ``(its end, next n)``."""
+    i += 1
+    while True:
+        low, high, value = member(data, i, end)
+        if low < 0:
+            return low, n
+        if low == 0:
+            return value + 1, n
+        text = text_end = 0
+        if data[value] == QUOTE:
+            i, escapes = string(data, value + 1, end)
+            if i < 0:
+                return i, n
+            if not escapes:
+                text, text_end = value + 1, i
+            i += 1
+        else:
+            i = skip(data, value, end)
+            if i < 0:
+                return i, n
+        key = _peer(data, low, high, codes) if remote else intern(codes.keys, data, low, high)
+        if key >= 0 and codes.classes[key] != SKIPPED and n < most:
+            attributes[n, to.PAIR], attributes[n, to.PAIR_END], attributes[n, to.KEY], attributes[n, to.TEXT], attributes[n, to.TEXT_END] = low - (not remote), i, key, text, text_end
             n += 1
 
 
@@ -256,11 +295,11 @@ def span(data, i, end, row, attributes, n, codes, form, place):
     """The span at ``i`` into ``row`` and ``attributes[n:]``. Gives ``(its end, next n)``; the first is :data:`ODD` where a member has another type than it should."""
     for k in range(to.ROW_COLUMNS):
         row[k] = 0
-    row[to.FIRST], row[to.KIND], row[to.START], row[to.END], row[to.OWNER] = n, -1, to.NULL, -1, -2
+    row[to.FIRST], row[to.KIND], row[to.START], row[to.END], row[to.OWNER] = n, -1, to.NULL, -1, -1 if form.style[0] == MEMBERS else -2
     duration = np.int64(-1)
     lasted = False
     most = min(n + to.MOST, len(attributes))
-    guess = 0
+    guess = remote = 0
     i += 1
     while True:
         low, high, value = member(data, i, end)
@@ -280,7 +319,12 @@ def span(data, i, end, row, attributes, n, codes, form, place):
                 return i, n
             i += 1
         elif role == ATTRIBUTES and c == LIST:
-            i, n = _attributes(data, value, end, attributes, n, most, codes, form.wrapped[0])
+            i, n = _attributes(data, value, end, attributes, n, most, codes, form.style[0] == WRAPPED)
+            if i < 0:
+                return i, n
+            continue
+        elif role == ATTRIBUTES and c == OPEN and form.style[0] == MEMBERS:
+            i, n = _members(data, value, end, attributes, n, most, codes, False)
             if i < 0:
                 return i, n
             continue
@@ -336,8 +380,12 @@ def span(data, i, end, row, attributes, n, codes, form, place):
             row[to.MORE], row[to.MORE_END] = value, i if i - value > 2 else 0
         elif role == PROCESS and c == OPEN:
             row[to.OWNER] = process(place, data, value, i)
+        elif role == REMOTE and c == OPEN:
+            remote = value
         elif role == REFERENCES:
             return ODD, n
+    if remote:
+        _, n = _members(data, remote, end, attributes, n, most, codes, True)
     if lasted and row[to.START] != to.NULL:
         row[to.END] = max(row[to.START] + duration, -1)
     row[to.LAST] = n

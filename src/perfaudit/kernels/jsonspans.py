@@ -1,6 +1,6 @@
 """Spans in JSON, as a row of positions for each: in lists called ``spans`` inside objects that say what ran them.
 
-A scanner for the shapes of Jaeger and OTLP. What it meets is told by the bytes alone; a span whose members have other types than they should
+A scanner for the shapes of Jaeger and OTLP, and for Zipkin's lists of spans. What it meets is told by the bytes alone; a span whose members have other types than they should
 is handed back (:data:`ODD`), text that is cut off waits for more (:data:`CUT`).
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from perfaudit.kernels import attributes as to
 from perfaudit.kernels.hashing import intern, new_table
 from perfaudit.kernels.jit import inlined, kernel
-from perfaudit.kernels.jsonspan import PROCESS_LIST, RESOURCE, SPAN_ID, Place, is_word, process, span
+from perfaudit.kernels.jsonspan import MEMBERS, PROCESS_LIST, RESOURCE, SPAN_ID, WRAPPED, Place, is_word, process, span
 from perfaudit.kernels.jsontokens import (
     BAD,
     COMMA,
@@ -96,6 +96,7 @@ def _container(data, low, high):
 def scan(data, i, end, rows, attributes, codes, form, place):
     """The text in ``data[i:end]``, going on from ``place``. Gives ``(how it ended, where)``; of an odd span its end is the state's ``STOP``."""
     state, levels = place.state, place.levels
+    bare = form.style[0] == MEMBERS
     while True:
         if not state[PENDING]:
             state[SAFE], state[SAFE_N], state[SAFE_USED], state[SAFE_DEPTH] = i, state[N], state[USED], state[DEPTH]
@@ -126,7 +127,7 @@ def scan(data, i, end, rows, attributes, codes, form, place):
                 state[DEPTH] = depth + 1
                 i = value + 1
                 continue
-            if is_word(data, low, high, SPAN_ID) and levels[depth - 1, _AT] >= 0 and not form.wrapped[0]:  # a span that stands alone
+            if is_word(data, low, high, SPAN_ID) and levels[depth - 1, _AT] >= 0 and form.style[0] != WRAPPED:  # a span that stands alone
                 i = levels[depth - 1, _AT]
                 state[DEPTH] = depth - 1
             else:
@@ -149,10 +150,10 @@ def scan(data, i, end, rows, attributes, codes, form, place):
             state[DEPTH] = depth - 1
             i += 1
             continue
-        elif (c == OPEN and around != _SPANS) or c == LIST:
+        elif (c == OPEN and around != _SPANS and not bare) or c == LIST:
             if depth >= _LEVELS:
                 return BAD, i
-            levels[depth, _KIND] = _OBJECT if c == OPEN else _SPANS if around == _SPANS else _GROUPS
+            levels[depth, _KIND] = _OBJECT if c == OPEN else _SPANS if around == _SPANS or bare else _GROUPS
             levels[depth, _FIRST], levels[depth, _TOLD], levels[depth, _AT] = state[N], 0, i
             state[DEPTH] = depth + 1
             i += 1
@@ -180,7 +181,7 @@ def scan(data, i, end, rows, attributes, codes, form, place):
             state[NO_TRACE] += 1
         elif row[to.SPAN_END] <= row[to.SPAN]:
             state[NO_SPAN] += 1
-        elif row[to.START] == to.NULL or (form.wrapped[0] and row[to.START] < 0):
+        elif row[to.START] == to.NULL or (form.style[0] == WRAPPED and row[to.START] < 0):
             state[NO_START] += 1
         else:
             state[N], state[USED] = n + 1, used

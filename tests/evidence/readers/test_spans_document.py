@@ -28,7 +28,6 @@ def documents() -> list[tuple[Any, str]]:
 @pytest.mark.parametrize("size", [1, 7, 64, 1000, 1 << 20])
 @pytest.mark.parametrize("which", range(6))
 def test_pieces_of_any_size_give_the_same_rows(read, monkeypatch, size: int, which: int) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(_spans_json, "_PIECE", size)
     monkeypatch.setattr(_spans_scan, "_PIECE", size)
     reader, text = documents()[which]
     sink = read(reader, text.encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from perfaudit.evidence.readers import zipkin
+from perfaudit.evidence.readers import ReadOptions, zipkin
 
 TRACE = "2ca25582c3668a6218ec95c88c0389b5"
 
@@ -58,3 +58,30 @@ def test_halves_wrong_types_and_torn_lines_are_counted(read) -> None:  # type: i
     assert (sink.n_lines, sink.n_parsed, sum(sink.rejected.values())) == (5, 2, 3)
     assert sink.rejected["not JSON"] == 1
     assert len(sink.notes) == 2
+
+
+def test_the_other_end_yields_to_tags_and_tags_may_be_anything(read) -> None:  # type: ignore[no-untyped-def]
+    end = {"serviceName": "quotes", "port": 80, "ipv6": "2001:db8::1", "other": {"a": [1]}}
+    spans = [
+        span(remoteEndpoint=end, tags={"peer.service": "tagged", "rows": 3, "deep": {"a": "}"}, "list": ["x"], 'quo"té': "v"}), span(remoteEndpoint=end | {"serviceName": None}, tags={}),
+        span(remoteEndpoint={"ipv4": "192.0.2.7"}, tags=None), span(remoteEndpoint=7, tags=[1]), span(tags={"serviceName": "no peer", "port": "80"}),
+    ]  # fmt: skip
+    for text in (json.dumps(spans), json.dumps(spans, ensure_ascii=False, indent=1), json.dumps([dict(reversed(s.items())) for s in spans], separators=(",", ":"))):
+        sink = read(zipkin, text.encode())
+        assert sink.column("spans", "peer") == ["tagged", "2001:db8::1", "192.0.2.7", None, None]
+        kept = [dict(row["attributes"]) for row in sink.rows["spans"]]
+        assert kept == [{"list": "x", 'quo"té': "v", "rows": "3"}, {}, {}, {}, {"port": "80", "serviceName": "no peer"}]
+
+
+def test_a_span_without_an_endpoint_is_of_the_service_that_was_given(read) -> None:  # type: ignore[no-untyped-def]
+    sink = read(zipkin, json.dumps([span(localEndpoint=None), span(), span(localEndpoint={"ipv4": "192.0.2.1"})]).encode(), options=ReadOptions(service="given"))
+    assert sink.column("spans", "service") == ["given", "procurement", "given"]
+
+
+def test_a_line_of_wrong_type_is_rejected_and_a_time_in_exponents_is_one(read) -> None:  # type: ignore[no-untyped-def]
+    lines = [json.dumps(span(), separators=(",", ":")), json.dumps(span(timestamp=1.5e15), separators=(",", ":")).replace("1500000000000000.0", "15e14"), json.dumps(span(name=["x"])), json.dumps(span(id="1" * 16))]
+    for text in ("\n".join(lines), f"[{','.join(lines)}]"):
+        sink = read(zipkin, text.encode())
+        assert sink.column("spans", "time") == [1795473050887888, 1500000000000000, 1795473050887888]
+        assert sink.notes == ["1 span set aside: a member has the wrong type"]
+    assert read(zipkin, "\n".join(lines).encode()).rejected == {"a member has the wrong type": 1}

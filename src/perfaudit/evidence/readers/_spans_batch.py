@@ -59,26 +59,6 @@ class Batch:
     shared: Array | None = None
 
 
-@dataclass
-class Lists:
-    """Spans in lists: ``codes`` are what :meth:`SpanTable.codes` gave, the rest is as in :class:`Batch`."""
-
-    traces: list[Any] = field(default_factory=list)
-    spans: list[Any] = field(default_factory=list)
-    parents: list[Any] = field(default_factory=list)
-    names: list[str | None] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-    owners: list[Owner] = field(default_factory=list)
-    codes: list[int] = field(default_factory=list)
-    kinds: list[int] = field(default_factory=list)
-    statuses: list[int] = field(default_factory=list)
-    links: dict[int, list[str]] = field(default_factory=dict)
-    exceptions: dict[int, list[str]] = field(default_factory=dict)
-    weights: dict[int, float] = field(default_factory=dict)
-    shared: set[int] = field(default_factory=set)
-
-
 def merged(batches: list[Batch]) -> Batch:
     """Batches behind one another."""
     import numpy as np

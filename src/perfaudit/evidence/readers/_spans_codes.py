@@ -97,7 +97,7 @@ class Codes:
         """Look at new keys."""
         known = self.hashing.strings(self.codes.keys)
         for code in range(self._keys, len(known)):
-            self.codes.classes[code] = self.reading.kind(known[code].decode("utf-8", "replace"))
+            self.codes.classes[code] = self.reading.kind(self.text(known[code]))
         self._keys = len(known)
 
     def _meanings(self, text: bytes | bytearray, attributes: Array) -> None:

@@ -1,16 +1,16 @@
-"""Spans on their way to a sink: batches of lists become columns; what attributes say is worked out once for each distinct list."""
+"""Spans on their way to a sink: batches become columns."""
 
 from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from perfaudit.evidence.readers._access_columns import Symbols
-from perfaudit.evidence.readers._spans_attributes import MOST, NUMBERS, Pairs, Reading, Said, operation, short
-from perfaudit.evidence.readers._spans_batch import NULL, Batch, Lists, Owner, identifiers, merged
+from perfaudit.evidence.readers._spans_attributes import MOST, NUMBERS, Pairs, Reading, Said, short
+from perfaudit.evidence.readers._spans_batch import NULL, Batch, Owner, identifiers, merged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-#: Spans of a batch, and of the piece that is taken over while its bytes are in the processor's cache.
-BATCH, PIECE = 32_768, 512
+#: Spans that are written together.
+BATCH = 32_768
 #: Distinct lists of attributes that are remembered; beyond, the memory is emptied.
 _REMEMBERED = 65_536
-#: Longest list of attributes that is remembered by its bytes.
-_LONG = 8 << 10
 #: Distinct resources that are remembered.
 _OWNERS = 10_000
 #: Spans whose owners are not known yet that are held at most: 400 bytes each.
@@ -41,8 +39,6 @@ STATUSES = ("unset", "ok", "error")
 _KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}
 _CALLS = (2, 3)  # client and producer
 
-_FAR = (1 << 63) - 1
-
 
 _NOBODY = Owner()
 
@@ -52,16 +48,13 @@ class SpanTable:
 
     def __init__(self, sink: Sink, options: ReadOptions, per_us: int = 1) -> None:
         self.sink, self.options, self.per_us = sink, options, per_us
-        self.batch = Lists()
         self.pending: list[Batch] = []
         self.reading = Reading(options.route_patterns)
-        self.read: list[tuple[int, dict[str, int]]] = []
         self.bytes: Codes | None = None
         self.aside: Counter[str] = Counter()
         self.weighted = self.tail = 0
         self.held = False
         self._owners: dict[Any, Owner] = {}
-        self._codes: dict[bytes, int] = {}
         self.operations = Symbols(_OPERATIONS, "other")
         self._services = Symbols(_SERVICES, "other")
 
@@ -86,23 +79,6 @@ class SpanTable:
         self.bytes = Codes(self.reading, self.operations, pair, text)
         return self.bytes
 
-    def codes(self, raws: Sequence[bytes], pairs: Callable[[bytes], Pairs]) -> list[int]:
-        """Codes of attribute lists: ``pairs`` reads one that was not met before. Valid until :meth:`flush`."""
-        known = self._codes
-        codes: list[Any] = list(map(known.get, raws))
-        if None in codes:
-            for i, code in enumerate(codes):
-                if code is None:
-                    raw = raws[i]
-                    code = known.get(raw)
-                    if code is None:
-                        code = len(self.read)
-                        self.read.append(self.reading.read(pairs(raw)))
-                        if len(raw) <= _LONG:
-                            known[raw] = code
-                    codes[i] = code
-        return codes
-
     # ---------------------------------------------------------------- writing
 
     def add(self, batch: Batch) -> None:
@@ -117,31 +93,10 @@ class SpanTable:
             batch = merged(self.pending)
             self.pending = []
             self._write(batch, len(batch.starts))
-        if len(self.reading.words) + len(self.read) > _REMEMBERED:
-            self.read, self._codes = [], {}
+        if len(self.reading.words) > _REMEMBERED:
             self.reading.forget()
             if self.bytes:
                 self.bytes.forget()
-
-    def flush(self, least: int = 1) -> None:
-        """Hand the lists to the sink, if they have ``least`` spans or more and their owners are known."""
-        rows = len(self.batch.starts)
-        if rows < least or (self.held and rows < _HELD):
-            return
-        import numpy as np
-
-        b, self.batch = self.batch, Lists()
-        distinct = list(dict.fromkeys(b.owners))
-        place = {owner: i for i, owner in enumerate(distinct)}
-        each, which = np.unique(np.array(b.codes, np.int64), return_inverse=True)
-        read = [self.read[i] for i in each.tolist()]
-        numbers = np.array([[n.get(name, NULL) for name in NUMBERS] for _, n in read], np.int64)[which]
-        shared = np.isin(np.arange(rows), list(b.shared)) if b.shared else None
-        names = np.array(self.operations.codes(map(_operation, b.names)), np.int64)
-        self.add(
-            Batch(b.traces, b.spans, b.parents, names, np.array([w for w, _ in read], np.int64)[which], numbers, np.array([place[o] for o in b.owners], np.int64), distinct, _clipped(b.starts), _clipped(b.ends),
-            np.array(b.kinds, np.int64), np.array(b.statuses, np.int64), b.links, b.exceptions, b.weights, shared)
-        )  # fmt: skip
 
     def _write(self, batch: Batch, rows: int) -> None:
         import numpy as np
@@ -188,7 +143,6 @@ class SpanTable:
 
     def finish(self) -> None:
         """Write the rest, tell what was set aside and what is known of sampling."""
-        self.flush()
         self._write_all()
         for reason, n in sorted(self.aside.items()):
             self.sink.note(f"{n:,} span{'s' * (n != 1)} set aside: {reason}")
@@ -237,10 +191,6 @@ def _joined(span: Said, resource: Said) -> Said:
     return span._replace(instance=span.instance or resource.instance, attributes=tuple(sorted(kept)))
 
 
-def _operation(name: str | None) -> str | None:
-    return operation(name) if name else None
-
-
 def _taken(name: str, said: list[Said], inverse: Array, calls: Array) -> Any:
     """A column of what attributes say, or None where nothing does."""
     import numpy as np
@@ -280,12 +230,3 @@ def micros(begin: Array, finish: Array, per_us: int) -> tuple[Array, Array, Arra
     ended = finish >= 0
     time = begin // per_us
     return time, np.where(ended, finish // per_us - time, 0), ended
-
-
-def _clipped(times: list[int]) -> Array:
-    import numpy as np
-
-    try:
-        return np.array(times, np.int64)
-    except OverflowError:
-        return np.array([min(max(t, -_FAR), _FAR) for t in times], np.int64)

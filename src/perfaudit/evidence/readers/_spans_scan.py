@@ -26,17 +26,18 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 22
 _ROWS = 1 << 15
+_WRONG = "a member has the wrong type"
 #: Processes are forgotten when this many are known.
 _PROCESSES = 4_096
 
 
 class Shape(Protocol):
-    """What is particular to a format. ``members`` are names with what they are (in words of the kernel), ``wrapped``: an attribute's value is an object."""
+    """What is particular to a format. ``members`` are names with what they are, ``style`` is how attributes are written, both in words of the kernel."""
 
     @property
     def members(self) -> Sequence[tuple[bytes, str]]: ...
     @property
-    def wrapped(self) -> bool: ...
+    def style(self) -> str: ...
     @property
     def per_us(self) -> int: ...
 
@@ -67,32 +68,32 @@ class Scan:
         self.np, self.kernel, self.tokens, self.columns, self.sink, self.shape = np, jsonspans, jsontokens, attributes, sink, shape
         self.table = SpanTable(sink, options, shape.per_us)
         self.codes = self.table.coded(shape.pair, _text)
-        self.form = jsonspan.form([(name, getattr(jsonspan, role)) for name, role in shape.members], shape.wrapped)
+        self.form = jsonspan.form([(name, getattr(jsonspan, role)) for name, role in shape.members], getattr(jsonspan, shape.style))
         self.place = jsonspans.place()
         self.state = self.place.state
         self.rows = np.empty((_ROWS, attributes.ROW_COLUMNS), np.int64)
         self.attributes = np.empty((8 * _ROWS, attributes.PAIR_COLUMNS), np.int32)
-        self.owners = [Owner()]
+        self.nobody = self.table.owner(b"", lambda: (None, ()))
+        self.owners = [self.nobody]
         self.awaited: dict[int, Owner] = {}
-        self.text, self.data = bytearray(), np.zeros(0, np.uint8)
+        self._open()
         self.passing = np.ones(4, np.int64)
         self.torn = False
-        self._usual = -1
 
     # ---------------------------------------------------------------- text
 
-    def _open(self, *parts: bytes | bytearray) -> int:
-        """The next text to scan; gives its end."""
+    def _open(self, *parts: bytes | bytearray) -> None:
+        """The next text to scan, up to ``self.end``."""
         self.text = bytearray().join((*parts, bytes(64)))
         self.data = self.np.frombuffer(self.text, self.np.uint8)
         self._usual = -1
-        return len(self.text) - 64
+        self.end = len(self.text) - 64
 
-    def _scan(self, function: Any, start: int, end: int) -> tuple[int, int]:
+    def _scan(self, function: Any, start: int) -> tuple[int, int]:
         """``(how it ended, where)``; rows that are full are written and odd spans made usual on the way."""
         kernel, state = self.kernel, self.state
         while True:
-            how, at = function(self.data, start, end, self.rows, self.attributes, self.codes.codes, self.form, self.place)
+            how, at = function(self.data, start, self.end, self.rows, self.attributes, self.codes.codes, self.form, self.place)
             start = at
             if how == self.tokens.ODD:
                 self._make_usual(at, int(state[kernel.STOP]))
@@ -118,16 +119,18 @@ class Scan:
         return int(state[kernel.SAFE])
 
     def _make_usual(self, start: int, end: int) -> None:
-        """Write a span in place with members of usual types, or blanks."""
+        """Write a span with members of usual types in its place, or blanks."""
         try:
             usual = self.shape.usual(bytes(self.text[start:end])) if start != self._usual else b""
         except BROKEN:
             usual = b""
-        if not usual or len(usual) > end - start:
-            self.table.aside["a member has the wrong type"] += 1
-            usual = b""
+        if not usual:
+            self.table.aside[_WRONG] += 1
+        if len(usual) > end - start:
+            self._open(self.text[:start], usual, self.text[end : self.end])
+        else:
+            self.text[start:end] = usual.ljust(end - start)
         self._usual = start
-        self.text[start:end] = usual.ljust(end - start)
 
     # ---------------------------------------------------------------- lines
 
@@ -141,12 +144,12 @@ class Scan:
                 end = piece.find(b"\n")
                 base += len(kept)
                 kept, piece, dropped = b"", piece[end:] if end >= 0 else b"", end < 0
-            end = self._open(kept, piece)
+            self._open(kept, piece)
             at = 0
             while True:
                 before = int(state[kernel.SEEN])
                 state[kernel.LINES] = 0
-                how, at = self._scan(kernel.lines, at, end)
+                how, at = self._scan(kernel.lines, at)
                 self.sink.lines(int(state[kernel.LINES]))
                 self.sink.parsed(int(state[kernel.LINES]))
                 if how == kernel.DONE:
@@ -154,7 +157,7 @@ class Scan:
                 stop = int(state[kernel.STOP])
                 line = bytes(self.text[at:stop])
                 self.sink.lines()
-                reason = self._other(line, how, int(state[kernel.SEEN]) - before)
+                reason = _WRONG if self._usual >= at and not trimmed(line) else self._other(line, how, int(state[kernel.SEEN]) - before)
                 if reason:
                     self.sink.reject(reason, example=line[:2000], offset=base + at)
                 else:
@@ -162,7 +165,7 @@ class Scan:
                 at = stop + 1
             self._write(int(state[kernel.N]))
             base += at
-            kept = self.text[at:end]
+            kept = self.text[at : self.end]
             if len(kept) > LINE:
                 self.sink.lines()
                 self.sink.reject("line longer than 32 MiB", example=bytes(kept[:200]), offset=base)
@@ -181,11 +184,12 @@ class Scan:
         """One whole JSON value into rows; "" or the reason why it gives none."""
         kernel, state = self.kernel, self.state
         self._write(int(state[kernel.N]))
-        kept, before = (self.text, self.data), int(state[kernel.SEEN])
+        kept, before = (self.text, self.data, self.end), int(state[kernel.SEEN])
         state[kernel.LINES] = 0
-        how, _ = self._scan(kernel.lines, 0, self._open(text.replace(b"\n", b" "), b"\n"))
+        self._open(text.replace(b"\n", b" "), b"\n")
+        how, _ = self._scan(kernel.lines, 0)
         self._write(int(state[kernel.N]))
-        self.text, self.data = kept
+        self.text, self.data, self.end = kept
         if how == kernel.DONE:
             return ""
         return self._judged(text, int(state[kernel.SEEN]) - before) if how == kernel.EMPTY else "not JSON"
@@ -209,8 +213,10 @@ class Scan:
             if kept and len(kept) + len(piece) < 2 * self._again and len(kept) <= LINE:
                 kept += piece
                 continue
-            kept = self._feed(self._open(kept, piece))
-        self._feed(self._open(kept), final=True)
+            self._open(kept, piece)
+            kept = self._feed()
+        self._open(kept)
+        self._feed(final=True)
         self._known()
         self.torn |= bool(state[kernel.DEPTH])
         lines += last != b"\n"
@@ -225,33 +231,33 @@ class Scan:
     #: Length of a text that held no whole group: it is tried again when it is twice as long.
     _again = 0
 
-    def _feed(self, end: int, *, final: bool = False) -> bytearray:
+    def _feed(self, *, final: bool = False) -> bytearray:
         """Scan a text; gives what is left of it: what is cut off, or the group that is open."""
         kernel, state, np = self.kernel, self.state, self.np
         at = self._again = 0
         if not self.passing[3]:
-            at = self.tokens.passed(self.data, 0, end, self.passing)
+            at = self.tokens.passed(self.data, 0, self.end, self.passing)
         while True:
-            how, at = self._scan(kernel.scan, at, end)
+            how, at = self._scan(kernel.scan, at)
             if how != self.tokens.BAD:
                 break
             self.torn = True
             self.table.aside["torn"] += 1
-            at = max(self.text.find(b"\n", at, end), at) + 1
+            at = max(self.text.find(b"\n", at, self.end), at) + 1
         if state[kernel.PENDING] and not final:
-            if not state[kernel.AWAITED] and (state[kernel.SAFE] or end <= LINE):
+            if not state[kernel.AWAITED] and (state[kernel.SAFE] or self.end <= LINE):
                 at = self._back()
             else:  # a group that is larger than what is held of a text
                 self.table.held = True
                 state[kernel.AWAITED], state[kernel.PENDING] = 1, 0
-        elif how == self.tokens.CUT and at == 0 and end > LINE:
+        elif how == self.tokens.CUT and at == 0 and self.end > LINE:
             self.table.aside["larger than 32 MiB"] += 1
             self.passing = np.zeros(4, np.int64)
-            at = self.tokens.passed(self.data, 0, end, self.passing)
-        self._again = end if at == 0 else 0
+            at = self.tokens.passed(self.data, 0, self.end, self.passing)
+        self._again = self.end if at == 0 else 0
         self._write(int(state[kernel.N]))
         self.place.levels[:, 3] -= at
-        return self.text[at:end]
+        return self.text[at : self.end]
 
     def _known(self) -> None:
         """The processes of a long group are known: rows that wait for them get theirs."""
@@ -298,12 +304,12 @@ class Scan:
         state[kernel.N] = state[kernel.USED] = 0
         if len(self.owners) > _PROCESSES and (self.place.owner < 0).all():
             self.columns.emptied(self.place.processes)
-            self.owners = [Owner()]
+            self.owners = [self.nobody]
 
     def finish(self) -> None:
         """Write the rest and tell what was set aside."""
         kernel, aside = self.kernel, self.table.aside
-        for place, reason in ((kernel.NO_TRACE, "no trace id"), (kernel.NO_SPAN, "no span id"), (kernel.NO_START, "no start time"), (kernel.WRONG, "a member has the wrong type")):
+        for place, reason in ((kernel.NO_TRACE, "no trace id"), (kernel.NO_SPAN, "no span id"), (kernel.NO_START, "no start time"), (kernel.WRONG, _WRONG)):
             if self.state[place]:
                 aside[reason] += int(self.state[place])
         self.table.finish()

@@ -13,7 +13,7 @@ import msgspec
 from perfaudit.evidence.readers import Recognised
 from perfaudit.evidence.readers._spans_attributes import Pairs, exception
 from perfaudit.evidence.readers._spans_batch import Batch, identifier
-from perfaudit.evidence.readers._spans_json import BROKEN, scalar
+from perfaudit.evidence.readers._spans_json import decoded, scalar
 from perfaudit.evidence.readers._spans_rows import EXCEPTIONS, LINKS
 from perfaudit.evidence.readers._spans_scan import read_scanned
 
@@ -76,7 +76,7 @@ class Shape:
         (b"traceID", "TRACE"), (b"spanID", "SPAN"), (b"parentSpanID", "PARENT"), (b"flags", "NOTHING"), (b"operationName", "NAME"), (b"references", "REFERENCES"), (b"startTime", "START"),
         (b"startTimeMillis", "NOTHING"), (b"duration", "DURATION"), (b"tags", "ATTRIBUTES"), (b"logs", "MORE"), (b"processID", "PROCESS_ID"), (b"process", "PROCESS"), (b"warnings", "NOTHING"),
     )  # fmt: skip
-    wrapped = False
+    style = "PAIRS"
     per_us = 1
 
     @staticmethod
@@ -87,12 +87,12 @@ class Shape:
     @staticmethod
     def pair(raw: bytes) -> tuple[str, Any]:
         """Key and value of a tag."""
-        return next(iter(_pairs([_json(raw, dict)])), ("", None))
+        return next(iter(_pairs([decoded(raw, dict)])), ("", None))
 
     @staticmethod
     def owner(raw: bytes) -> tuple[str | None, Pairs]:
         """What a process says."""
-        process = _json(raw, dict)
+        process = decoded(raw, dict)
         return scalar(process.get("serviceName")) or None, _pairs(process.get("tags"))
 
     @staticmethod
@@ -122,19 +122,11 @@ class Shape:
 
 def _parent(raw: bytes, trace: str, span: str) -> tuple[str | None, list[str]]:
     """The parent among several references, or one of another kind; the others become links."""
-    references = [(str(r.get("refType")), t, s) for r in _json(raw, list) if isinstance(r, dict) and isinstance(t := r.get("traceID"), str) and isinstance(s := r.get("spanID"), str) and t and s]
+    references = [(str(r.get("refType")), t, s) for r in decoded(raw, list) if isinstance(r, dict) and isinstance(t := r.get("traceID"), str) and isinstance(s := r.get("spanID"), str) and t and s]
     mine = [r for r in references if r[1] == trace and r[2] != span]
     parent = next((r for r in mine if r[0] == "CHILD_OF"), mine[0] if mine else None)
     links = [r for r in references if r is not parent or r[0] == "FOLLOWS_FROM"]
     return parent[2] if parent else None, [f"{identifier(t)}:{identifier(s)}" for _, t, s in links[:LINKS]]
-
-
-def _json(raw: bytes, kind: type) -> Any:
-    try:
-        value = msgspec.json.decode(raw)
-    except BROKEN:
-        return kind()
-    return value if isinstance(value, kind) else kind()
 
 
 def _pairs(tags: Any) -> list[tuple[str, Any]]:
@@ -147,7 +139,7 @@ def _pairs(tags: Any) -> list[tuple[str, Any]]:
 def _exceptions(raw: bytes) -> list[str]:
     """Types of the exceptions in ``logs`` (OpenTelemetry's events, OpenTracing's ``event=error``); messages are not kept."""
     out = []
-    for log in _json(raw, list):
+    for log in decoded(raw, list):
         said = dict(_pairs(log.get("fields"))) if isinstance(log, dict) else {}
         if said.get("event") in ("exception", "error") or "exception.type" in said:
             out.append(exception(str(said.get("exception.type") or said.get("error.kind") or "exception")))

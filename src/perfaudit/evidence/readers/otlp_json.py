@@ -53,7 +53,7 @@ class Shape:
         (b"traceId", "TRACE"), (b"spanId", "SPAN"), (b"parentSpanId", "PARENT"), (b"flags", "NOTHING"), (b"name", "NAME"), (b"kind", "KIND"), (b"startTimeUnixNano", "START"),
         (b"endTimeUnixNano", "END"), (b"attributes", "ATTRIBUTES"), (b"status", "STATUS"), (b"traceState", "STATE"), (b"events", "MORE"), (b"links", "EXTRA"),
     )  # fmt: skip
-    wrapped = True
+    style = "WRAPPED"
     per_us = 1000
 
     @staticmethod

@@ -12,29 +12,33 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from perfaudit.evidence.readers import Recognised
-from perfaudit.evidence.readers._spans_attributes import Pairs
-from perfaudit.evidence.readers._spans_batch import Owner
-from perfaudit.evidence.readers._spans_json import BROKEN, read_json, scalar
-from perfaudit.evidence.readers._spans_rows import BATCH, PIECE, SpanTable
+from perfaudit.evidence.readers._spans_json import decoded, scalar
+from perfaudit.evidence.readers._spans_scan import read_scanned
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from perfaudit.evidence.readers import ReadOptions, Sample, Sink
+    from perfaudit.evidence.readers._spans_attributes import Pairs
+    from perfaudit.evidence.readers._spans_batch import Batch
     from perfaudit.evidence.source import Source
+
+    Array = np.ndarray[Any, Any]
 
 NAME = "Zipkin v2 spans"
 VERSION = 1
 TABLES = ("spans",)
 HINT = "curl -s 'http://localhost:9411/api/v2/traces?limit=10000' > traces.json"
 
-_KINDS = {None: -1, "CLIENT": 2, "SERVER": 1, "PRODUCER": 3, "CONSUMER": 4}
 _OBJECT = re.compile(rb'"traceId"\s*:\s*"')
 _OTHERS = re.compile(rb'"(?:localEndpoint|parentId|timestamp|duration|shared|annotations)"\s*:')
 _ID = re.compile(rb'"id"\s*:\s*"')
-_Raw = msgspec.Raw
-_NONE = _Raw(b"{}")
+_NONE = msgspec.Raw(b"{}")
+#: What the other end of a call says, as attributes.
+_PEER = {"serviceName": "peer.service", "ipv4": "peer.ipv4", "ipv6": "peer.ipv4", "port": "peer.port"}
 
 
-class _Span(msgspec.Struct, gc=False):
+class _Span(msgspec.Struct, gc=False, omit_defaults=True):
     traceId: str | None = None
     id: str | None = None
     parentId: str | None = None
@@ -43,9 +47,12 @@ class _Span(msgspec.Struct, gc=False):
     timestamp: int | None = None
     duration: int | None = None
     shared: bool | None = None
-    localEndpoint: _Raw = _NONE
-    remoteEndpoint: _Raw = _NONE
-    tags: _Raw = _NONE
+    localEndpoint: msgspec.Raw = _NONE
+    remoteEndpoint: msgspec.Raw = _NONE
+    tags: msgspec.Raw = _NONE
+
+
+_span = msgspec.json.Decoder(_Span, strict=False).decode
 
 
 def sniff(sample: Sample) -> Recognised | None:
@@ -62,96 +69,47 @@ def sniff(sample: Sample) -> Recognised | None:
 
 def read(source: Source, sink: Sink, recognised: Recognised, options: ReadOptions) -> None:
     """One row per span."""
-    read_json(source, sink, _Reader(sink, options))
+    read_scanned(source, sink, options, Shape())
 
 
-class _Reader:
-    lists_of_spans = True
+class Shape:
+    """Zipkin's JSON; see :class:`perfaudit.evidence.readers._spans_scan.Shape`."""
 
-    def __init__(self, sink: Sink, options: ReadOptions) -> None:
-        self.table = SpanTable(sink, options)
-        self.spans: list[_Span] = []
-        self._one = msgspec.json.Decoder(_Span, strict=False).decode
-        self._many = msgspec.json.Decoder(list[_Span], strict=False).decode
+    members = (
+        (b"traceId", "TRACE"), (b"id", "SPAN"), (b"parentId", "PARENT"), (b"name", "NAME"), (b"kind", "KIND"), (b"timestamp", "START"), (b"duration", "DURATION"),
+        (b"localEndpoint", "PROCESS"), (b"remoteEndpoint", "REMOTE"), (b"tags", "ATTRIBUTES"), (b"shared", "EXTRA"), (b"annotations", "NOTHING"), (b"debug", "NOTHING"),
+    )  # fmt: skip
+    style = "MEMBERS"
+    per_us = 1
 
-    def value(self, text: bytes) -> str:
-        """A span, a list of them, or a list of traces."""
-        try:
-            spans = self._many(text) if text.startswith(b"[") else [self._one(text)]
-        except msgspec.ValidationError:
-            spans = self._lenient(msgspec.json.decode(text))
-        good = [s for s in spans if s.traceId and s.id and s.timestamp is not None]
-        if len(good) < len(spans):
-            for s in spans:
-                if not (s.traceId and s.id):
-                    self.table.aside["no trace id" if not s.traceId else "no span id"] += 1
-                elif s.timestamp is None:
-                    self.table.aside["no timestamp (the half of a span that only marks its end)"] += 1
-        self.spans += good
-        if len(self.spans) >= PIECE:
-            self._take()
-        return "" if good or text in (b"[]", b"{}") else "spans without ids or times" if spans else "no Zipkin span"
+    @staticmethod
+    def usual(raw: bytes) -> bytes:
+        """A span as Zipkin writes it."""
+        return msgspec.json.encode(_span(raw))
 
-    def _lenient(self, value: Any) -> list[_Span]:
-        out: list[_Span] = []
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, list):
-                out += self._lenient(item)
-                continue
-            try:
-                out.append(self._one(msgspec.json.encode(item)))
-            except BROKEN:
-                self.table.aside["a member has the wrong type"] += 1
-        return out
+    @staticmethod
+    def pair(raw: bytes) -> tuple[str, Any]:
+        """Name and value of a tag, or of what is said of the other end: that comes without its first quote."""
+        tag = raw.startswith(b'"')
+        key, value = next(iter(decoded(b"{%b}" % raw if tag else b'{"%b}' % raw, dict).items()), ("", None))
+        return key if tag else _PEER.get(key, ""), scalar(value)
 
-    def begin(self, prefix: bytes) -> None:
-        """Nothing stands around Zipkin's spans."""
+    @staticmethod
+    def owner(raw: bytes) -> tuple[str | None, Pairs]:
+        """The service of an endpoint."""
+        return scalar(decoded(raw, dict).get("serviceName")) or None, ()
 
-    def run(self, text: bytes) -> None:
-        """A list of spans."""
-        self.value(text)
+    @staticmethod
+    def details(batch: Batch, rows: Array, text: bytearray) -> None:
+        """Which spans share an id with the other half."""
+        import numpy as np
 
-    def group(self, text: bytes) -> None:
-        """Nothing stands around Zipkin's spans."""
+        from perfaudit.kernels import attributes as k
 
-    def _take(self) -> None:
-        spans, batch = self.spans, self.table.batch
-        self.spans = []
-        row = len(batch.starts)
-        batch.traces += [s.traceId for s in spans]
-        batch.spans += [s.id for s in spans]
-        batch.parents += [s.parentId or None for s in spans]
-        batch.names += [s.name for s in spans]
-        batch.starts += [s.timestamp or 0 for s in spans]
-        batch.ends += [-1 if s.duration is None else (s.timestamp or 0) + s.duration for s in spans]
-        batch.owners += [self._owner(bytes(s.localEndpoint)) for s in spans]
-        batch.codes += self.table.codes([bytes(s.tags) if s.remoteEndpoint is _NONE else b"%b\0%b" % (bytes(s.tags), bytes(s.remoteEndpoint)) for s in spans], _attributes)
-        batch.kinds += [_KINDS.get(s.kind, -1) for s in spans]
-        batch.statuses += [0] * len(spans)
-        batch.shared.update(i for i, s in enumerate(spans, row) if s.shared)
-        self.table.flush(BATCH)
+        if rows[:, k.EXTRA_END].any():
+            batch.shared = (rows[:, k.EXTRA_END] > 0) & (np.frombuffer(text, np.uint8)[rows[:, k.EXTRA]] == ord("t"))
 
-    def _owner(self, raw: bytes) -> Owner:
-        return self.table.owner(raw, lambda: (_object(raw).get("serviceName") or None, ()))
-
-    def finish(self) -> None:
-        """Write the rest and tell what was set aside."""
-        self._take()
-        self.table.finish()
-
-
-def _attributes(raw: bytes) -> Pairs:
-    tags, _, remote = raw.partition(b"\0")
-    pairs = [(key, scalar(value)) for key, value in _object(tags).items()]
-    if remote:
-        end = _object(remote)
-        pairs += [("peer.service", end.get("serviceName")), ("peer.ipv4", end.get("ipv4") or end.get("ipv6")), ("peer.port", end.get("port"))]
-    return [(key, value) for key, value in pairs if value is not None]
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(raw)
-    except BROKEN:
-        return {}
-    return value if isinstance(value, dict) else {}
+    @staticmethod
+    def reason(text: bytes, seen: int) -> str:
+        """An empty answer, or something else."""
+        return "spans without ids or times" if seen else "no Zipkin span" if msgspec.json.decode(text) else ""

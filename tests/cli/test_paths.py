@@ -203,3 +203,16 @@ def test_help_teaches(perfaudit: Run) -> None:
     assert ran.code == 0
     for word in ("--correct-skew", "--completion", "--baseline", "--since", "perfaudit paths incident/ --baseline healthy/"):
         assert word in ran.out
+
+
+def test_what_if_answers_each_question_and_refuses_what_is_none(traces: Path, log: Path, perfaudit: Run) -> None:
+    half, gone = result(perfaudit, "traces.jsonl", "--what-if", "payments=0.5", "--what-if", "database=gone")["paths"]["what_if"]
+    mean = half["flows"][0]["mean_ms"]
+    assert mean["before"]["value"] - mean["after"]["value"] == pytest.approx((24 + 0.005 * (N - 1)) / 2, abs=0.1)
+    assert gone["flows"][0]["mean_ms"]["before"]["value"] - gone["flows"][0]["mean_ms"]["after"]["value"] == pytest.approx(4)
+    assert gone["capped_by"] == "downstream: payments"
+    assert "What if" in perfaudit("paths", "traces.jsonl", "--what-if", "payments=parallel").out
+    for wrong, word in (("payments", "no what-if"), ("bank=0.5", "downstream: payments"), ("payments=7", "slower")):
+        ran = perfaudit("paths", "traces.jsonl", "--what-if", wrong)
+        assert ran.code == 2 and word in ran.err, wrong
+    assert perfaudit("paths", log.name, "--what-if", "database=0.5").code == 3

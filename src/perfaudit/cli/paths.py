@@ -27,8 +27,9 @@ QUESTION = "Where does the time of requests go?"
 @_folder.option
 @click.option("--correct-skew", is_flag=True, help="Move spans of services whose clock differs into their parents; how many and how far is said.")
 @click.option("--completion", is_flag=True, help="Also until nothing of a request is left to do: consumers, work after the answer.")
+@click.option("--what-if", "asked", multiple=True, metavar="COMPONENT=FACTOR", help="Replay the traces with a row of the account of time shortened: 'database=0.5', 'downstream: payments=gone', '…=parallel'; 'payments=0.5' is all that is that service's. Several are answered one by one.")
 @_options.with_options(ASKING, SHOWING, READING)
-def command(settings: Settings, paths: tuple[str, ...], folder: str | None, correct_skew: bool, completion: bool) -> int:
+def command(settings: Settings, paths: tuple[str, ...], folder: str | None, correct_skew: bool, completion: bool, asked: tuple[str, ...]) -> int:
     """Critical paths of the requests in PATHs, or in the audit folder that you are in.
 
     Traces (OTLP, Jaeger, Zipkin) split the time: what each operation waits for, which chains of calls own it, who calls whom and how often,
@@ -41,18 +42,25 @@ def command(settings: Settings, paths: tuple[str, ...], folder: str | None, corr
     perfaudit paths incident/ --baseline healthy/
     perfaudit paths evidence/ --since 2026-11-23T08:02:00Z --until 2026-11-23T08:10:00Z
     perfaudit paths traces.json --json | jq '.paths.hot[0]'
+    perfaudit paths incident/ --what-if payments=0.5 --what-if 'cache=gone'
     perfaudit paths traces.json --correct-skew --completion
     """
+    from perfaudit.paths import scenario
     from perfaudit.paths.overview import overview
     from perfaudit.report import result as results
 
     _options.check_targets(settings)
+    scenarios = [scenario.parse(text) for text in asked]
     with _audit_of(settings, paths, folder) as audit:
         audit.request = replace(audit.request, correct_skew=correct_skew)
         ready = audit.prepare()
         if not ready.account.components and ready.account.tracing is None:
             raise InsufficientEvidence("no requests and no spans were read, so there is no time to account for", todo="perfaudit paths traces.jsonl access.log")
         result: dict[str, Any] = audit.opening(ready, QUESTION) | {"paths": overview(ready.account, completion=completion)}
+        if scenarios:
+            if ready.account.tracing is None:
+                raise InsufficientEvidence("a what-if replays traces, and none were read", todo="perfaudit paths traces.jsonl access.log --what-if …")
+            result["paths"]["what_if"] = [scenario.answer(ready.account.tracing, one) for one in scenarios]
         if ready.account.components:
             result["time_account"] = results.account_part(ready.account)
     _options.show(result, settings)

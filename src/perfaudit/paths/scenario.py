@@ -34,7 +34,7 @@ class Scenario:
 
 
 def parse(text: str) -> Scenario:
-    """``downstream: payments=0.5``, ``cache=20%``, ``database=gone`` or ``downstream: payments=parallel``. Raises :class:`UsageError`."""
+    """``downstream: payments=0.5``, ``cache=20%``, ``database=gone`` or ``downstream: payments=parallel``; ``payments=0.5`` is all that is that service's. Raises :class:`UsageError`."""
     found = _ASKED.fullmatch(text.strip())
     if not found:
         raise UsageError(f"“{text}” is no what-if", todo="write COMPONENT=FACTOR with a row of the account of time, e.g. 'database=0.5', 'downstream: payments=gone' or '…=parallel'")
@@ -48,9 +48,9 @@ def parse(text: str) -> Scenario:
 
 
 def answer(tracing: Tracing, scenario: Scenario) -> dict[str, Any]:
-    """``paths.what_if[]``: mean and p95 of each flow before and after, the request-seconds saved, what owns most then. Raises :class:`UsageError` for an unknown component."""
+    """``paths.what_if[]``: mean and p95 of each flow that changes, the request-seconds saved, what owns most then. Raises :class:`UsageError` for an unknown component."""
     found = labels(tracing)
-    names = whatif.names_of((scenario.component,), found.names)
+    names = whatif.names_of((scenario.component,), found.names) | {name for name in found.names if name.endswith(f": {scenario.component}")}
     if not names:
         raise UsageError(f"no component is called “{scenario.component}”", todo=f"the traces have: {', '.join(sorted(found.names))}")
     chosen = np.isin(found.codes, [i for i, name in enumerate(found.names) if name in names])
@@ -58,7 +58,7 @@ def answer(tracing: Tracing, scenario: Scenario) -> dict[str, Any]:
     saved, flows = 0.0, []
     for number, key in enumerate(tracing.flows):
         at = after.flow == number
-        if not at.any():
+        if not at.any() or np.allclose(after.old[at], after.new[at]):
             continue
         old, new = after.old[at] / 1e3, after.new[at] / 1e3
         per_trace = float(tracing.weight[number, AFFECTED]) / 1e3
@@ -69,7 +69,7 @@ def answer(tracing: Tracing, scenario: Scenario) -> dict[str, Any]:
         flows.append((float((old - new).sum()) * per_trace, row))
     flows.sort(key=lambda flow: (-flow[0], flow[1]["operation"]))
     total = tracing.seconds(tracing.on_path, AFFECTED).seconds
-    out: dict[str, Any] = {"scenario": str(scenario), "saved": Measurement(saved / total if total else 0.0, "share of request-seconds behind the edge", n=len(after.old), method="replay of traces, queues behind the component worked out again").to_json(), "flows": [row for _, row in flows]}
+    out: dict[str, Any] = {"scenario": str(scenario), "saved": Measurement(saved / total if total else 0.0, "share of request-seconds", n=len(after.old), method="replay of traces, queues behind the component worked out again").to_json(), "flows": [row for _, row in flows]}
     if after.left:
         out["capped_by"] = max(sorted(after.left), key=lambda name: after.left[name])
     return out

@@ -31,7 +31,7 @@ def page(result: Mapping[str, Any]) -> Page | None:
     if not part:
         return None
     traced = "traces" in part
-    tables = (_account(result), _blind(part), *((_flows(part), _pieces(part), _hot(part), _bands(part), _attributes(part), _edges(part), _own(part), _completion(part)) if traced else ()))
+    tables = (_account(result), _what_if(part), _blind(part), *((_flows(part), _pieces(part), _hot(part), _bands(part), _attributes(part), _edges(part), _own(part), _completion(part)) if traced else ()))
     shown = tuple(table for table in tables if table.rows)
     return Page("paths", "Paths", QUESTION, _answer(result, part), "good" if traced else "open", tuple(_facts(result, part)), tuple(_charts(result, part)), shown, tuple(_notes(part)))
 
@@ -62,6 +62,17 @@ def _beyond(flow: Mapping[str, Any]) -> bool:
     before, now, added = (text.value_of(flow[key]) or 0.0 for key in ("reference", "affected", "added"))
     low = (flow["added"].get("ci") or [None])[0]
     return low is not None and added > 0 and added >= SURE * (added - low) / 1.96 and now >= SLOWER * before
+
+
+def _what_if(part: Mapping[str, Any]) -> Table:
+    rows = []
+    for asked in part.get("what_if") or ():
+        if not asked["flows"]:
+            rows.append((asked["scenario"], "none changes", "–", "–", asked["saved"], asked.get("capped_by", "–")))
+        for flow in asked["flows"][:TOGETHER]:
+            change = [f"{text.duration(flow[name]['before']['value'])} → {text.measured(flow[name]['after'])}" for name in ("mean_ms", "p95_ms")]
+            rows.append((asked["scenario"], flow["operation"] or flow["service"], *change, asked["saved"], asked.get("capped_by", "–")))
+    return Table("What if", ("Scenario", "Flow", "Mean", "p95", "Saves of all", "Owns most then"), rows, "the traces of the affected window, replayed; gains of several scenarios overlap: never add them")
 
 
 def _facts(result: Mapping[str, Any], part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

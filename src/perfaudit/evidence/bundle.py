@@ -225,6 +225,10 @@ class Bundle:
                 os.close(descriptor)
 
 
+#: Types of columns whose least and greatest value in a row group exclude nothing: of few values, or of ids.
+_UNORDERED = ("symbol", "labels", "string", "strings")
+
+
 class SourceWriter:
     """Writes the parts of one source beside the bundle's tables until :meth:`finish` renames them."""
 
@@ -268,7 +272,7 @@ class SourceWriter:
             schema,
             compression="zstd" if self.bundle.durable else "none",
             use_dictionary=[n for n in schema.names if types[n] in ("symbol", "labels")],
-            write_statistics=self.bundle.durable and [n for n in schema.names if types[n] not in ("symbol", "labels")],  # of few values: a quarter of the time of writing
+            write_statistics=self.bundle.durable and [n for n in schema.names if types[n] not in _UNORDERED],  # a quarter of the time of writing, and of ids another 8 %
             store_schema=False,
         )
         return path, writer, [0]

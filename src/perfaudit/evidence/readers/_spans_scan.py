@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 22
 _ROWS = 1 << 15
+_LF = 10
 _WRONG = "a member has the wrong type"
 #: Processes are forgotten when this many are known.
 _PROCESSES = 4_096
@@ -76,7 +77,7 @@ class Scan:
         self.nobody = self.table.owner(b"", lambda: (None, ()))
         self.owners = [self.nobody]
         self.awaited: dict[int, Owner] = {}
-        self._open()
+        self.text, self.data, self.end, self._usual = bytearray(), np.zeros(0, np.uint8), 0, -1
         self.passing = np.ones(4, np.int64)
         self.torn = False
 
@@ -84,10 +85,16 @@ class Scan:
 
     def _open(self, *parts: bytes | bytearray) -> None:
         """The next text to scan, up to ``self.end``."""
-        self.text = bytearray().join((*parts, bytes(64)))
-        self.data = self.np.frombuffer(self.text, self.np.uint8)
-        self._usual = -1
-        self.end = len(self.text) - 64
+        np = self.np
+        size = sum(map(len, parts))
+        if size + 64 > len(self.text):
+            self.text = bytearray(size + size // 4 + 64)
+            self.data = np.frombuffer(self.text, np.uint8)
+        self._usual, self.end = -1, 0
+        for part in parts:
+            self.data[self.end : self.end + len(part)] = np.frombuffer(part, np.uint8)
+            self.end += len(part)
+        self.data[self.end : self.end + 64] = 0
 
     def _scan(self, function: Any, start: int) -> tuple[int, int]:
         """``(how it ended, where)``; rows that are full are written and odd spans made usual on the way."""
@@ -186,10 +193,12 @@ class Scan:
         self._write(int(state[kernel.N]))
         kept, before = (self.text, self.data, self.end), int(state[kernel.SEEN])
         state[kernel.LINES] = 0
+        self.text = bytearray()
         self._open(text.replace(b"\n", b" "), b"\n")
         how, _ = self._scan(kernel.lines, 0)
         self._write(int(state[kernel.N]))
         self.text, self.data, self.end = kept
+        self._usual = -1
         if how == kernel.DONE:
             return ""
         return self._judged(text, int(state[kernel.SEEN]) - before) if how == kernel.EMPTY else "not JSON"
@@ -205,11 +214,11 @@ class Scan:
 
     def document(self, pieces: Iterator[bytes]) -> None:
         """One JSON document, or several behind one another. Its lines count as parsed when there is a span: a document is one piece."""
-        kernel, state = self.kernel, self.state
+        kernel, state, np = self.kernel, self.state, self.np
         kept: bytes | bytearray = b""
         lines, last, first = 0, b"\n", b""
         for piece in pieces:
-            lines, last, first = lines + piece.count(b"\n"), piece[-1:], first or piece[:200]
+            lines, last, first = lines + int(np.count_nonzero(np.frombuffer(piece, np.uint8) == _LF)), piece[-1:], first or piece[:200]
             if kept and len(kept) + len(piece) < 2 * self._again and len(kept) <= LINE:
                 kept += piece
                 continue

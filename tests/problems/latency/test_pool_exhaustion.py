@@ -168,3 +168,16 @@ def test_requests_that_take_a_connection_more_often(cached: bool) -> None:
     outcome = examine(CHECK, spans=spans, requests=given["requests"])
     assert outcome.status is (Status.SYMPTOM if cached else Status.PROBLEM), outcome.reason
     assert "as often" in outcome.reason
+
+
+def test_longer_holds_in_metrics_alone_do_not_tell_what_they_are_held_for() -> None:
+    run = simulate(lambda late, rng: select(late, rng, slow=18), four)
+    metrics = run.gauges(four, HIKARI, application="billing")
+    ended = sorted((b, b - a) for a, b in run.held)
+    for t in range(1, max(int(m["time"] - metrics[0]["time"]) for m in metrics) // 1_000_000 + 2):
+        done = [length for at, length in ended if at <= t]
+        for name, value in (("hikaricp_connections_usage_seconds_sum", sum(done)), ("hikaricp_connections_usage_seconds_count", float(len(done)))):
+            metrics.append({"time": metrics[0]["time"] + (t - 1) * 1_000_000, "name": name, "kind": "counter", "labels": {"application": "billing"}, "value": value})
+    outcome = examine(CHECK, requests=recorded(run, "x")["requests"], metrics=metrics)
+    assert outcome.status is Status.SYMPTOM, outcome.reason
+    assert "not known" in outcome.findings[0].cause

@@ -231,15 +231,18 @@ def _other_work(evidence: Evidence, account: TimeAccount, pool: Pool) -> Cause |
         if held is not None and outside is not None and held[0] >= SLOWER and held[1] > 0 and outside[2] >= 0.5 * held[2]:
             test = Test("time within a hold that is no statement, affected minus reference, ms", round(outside[2] / 1e3, 2), "at least half of what the hold grew by", True, query=pool.query)
             return Cause("other work", "held while other work is done", text, test, (OTHER_FIX, LIMIT_FIX))
-    now, before = pool.metrics
-    if now.hold is not None and before.hold and now.hold >= SLOWER * before.hold:
-        test = Test("length of a hold by the pool's metrics, affected over reference", round(now.hold / before.hold, 3), f"≥ {SLOWER}, statements as long as before", True if found is not None else None, query=now.query)
-        return Cause("other work", "held while other work is done", text, test, (OTHER_FIX, LIMIT_FIX))
     if evidence.has("sessions") and account.windows.reference is not None:
         idle = [sampled_seconds(evidence, w, "state LIKE 'idle in transaction%'") for w in (account.windows.affected, account.windows.reference)]
         mean = [s[0] / w.seconds for s, w in zip(idle, (account.windows.affected, account.windows.reference), strict=True)]
         if mean[0] >= 1 and mean[0] >= 2 * mean[1]:
             return Cause("other work", "held idle in a transaction", text, Test("sessions idle in a transaction, on average", round(mean[0], 2), "≥ 1 and twice the reference's", True, query=idle[0][2]), (OTHER_FIX, LIMIT_FIX))
+    now, before = pool.metrics
+    if now.hold is not None and before.hold and now.hold >= SLOWER * before.hold:
+        longer = Test("length of a hold by the pool's metrics, affected over reference", round(now.hold / before.hold, 3), f"≥ {SLOWER}, statements as long as before", True if found is not None else None, query=now.query)
+        if found is not None:
+            return Cause("other work", "held while other work is done", text, longer, (OTHER_FIX, LIMIT_FIX))
+        unknown = "connections are held longer; without traces it is not known whether statements became slow or something else is done meanwhile"
+        return Cause("longer holds", "held longer than before", unknown, longer, (SLOW_FIX, OTHER_FIX), symptom=True)
     return None
 
 

@@ -17,7 +17,7 @@ import pytest
 from lab.errors import LabError
 from lab.evaluate.__main__ import CASES, main
 from lab.evaluate.cases import Case, find
-from lab.evaluate.judge import judge, route, thing
+from lab.evaluate.judge import judge, prediction, route, thing
 from lab.evaluate.product import Product
 from lab.evaluate.rates import calibration, rate, spread
 
@@ -308,6 +308,17 @@ def test_a_prediction_of_another_route_is_none() -> None:
         Case("1", "dev", Path(), truth), answer("missing-index", scope={"route": "/b"}, predicted={"duration_ms": {"p95": 10.0}})
     ).flags
     assert flags["predicted"] is False and "predicted_near" not in flags
+
+
+def test_a_prediction_that_names_its_route_is_held_against_that_route() -> None:
+    truth = {"class": "missing-index", "after": {"route": "/a", "p95_ms": 10.0}, "measured": {"fixed": {"routes": {"GET /b": {"p95": 50.0}}}}}
+    predicted = {"route": "GET /b", "duration_ms": {"p95": {"value": 48.0}}}
+    numbers: dict[str, float] = {}
+    flags = prediction(truth, {"scope": {"route": ["/a", "/b"]}, "predicted": predicted}, numbers)
+    assert flags == {"predicted": True, "predicted_near": True}
+    assert numbers["measured_p95_ms"] == 50.0
+    assert prediction(truth, {"scope": {"route": ["/a", "/b"]}, "predicted": predicted | {"route": "GET /c"}}, {})["predicted_near"] is False
+
 
 
 def test_rates_have_wilson_intervals() -> None:

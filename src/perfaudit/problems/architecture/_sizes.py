@@ -17,7 +17,7 @@ from perfaudit.model import Window
 from perfaudit.paths.account import TimeAccount
 from perfaudit.paths.repeats import entries
 from perfaudit.paths.tracing import AFFECTED, Tracing
-from perfaudit.stats.powerlaw import LEAST, Law, law
+from perfaudit.stats.powerlaw import LEAST, SPAN, Law, law
 
 #: Attributes that hold numbers but no sizes.
 _NO_SIZE = ("port", "pid", "id", "thread", "status", "code", "version", "line", "priority", "epoch", "timestamp", "resend", "attempt")
@@ -25,6 +25,10 @@ _NO_SIZE = ("port", "pid", "id", "thread", "status", "code", "version", "line", 
 PART = 0.25
 #: Requests of a route that are read of a log: 50 times what the fit uses.
 MOST = 20_000
+#: Bodies whose bytes an access log has.
+BODIES = ("response", "request")
+#: A curve that explains 0.3 of the variance of logarithms (the check's bar) has at least this linear correlation of logarithms: half of √0.3, for what the constant base flattens.
+LINKED = 0.27
 
 
 @dataclass(frozen=True)
@@ -142,10 +146,27 @@ def _by_trace(evidence: Evidence, tracing: Tracing) -> Iterator[tuple[str, Any]]
             yield f"attribute {key}", placed(np.asarray(told["trace_id"], object)[at], np.asarray(told["value"], np.float64)[at])
 
 
-def of_log(evidence: Evidence, account: TimeAccount, row: RouteRow) -> Sized | None:
-    """Durations of a route's successful requests against the bytes of their bodies; what the sizes cost before is the base, where it is known."""
+def grows(evidence: Evidence, account: TimeAccount) -> dict[tuple[str, str], list[str]]:
+    """For each method and route with sizes that differ enough, which body ("response", "request") grows with the duration at all: one pass, so that only these are fitted."""
+    about = ", ".join(
+        f"count({name}_bytes) FILTER ({name}_bytes > 0), max({name}_bytes) / min({name}_bytes) FILTER ({name}_bytes > 0), corr(ln({name}_bytes), ln(duration_us)) FILTER ({name}_bytes > 0)" for name in BODIES
+    )
+    rows = evidence.rows(
+        f"SELECT coalesce(method, ''), route, {about} FROM requests WHERE {account.tiers.condition} AND {within(account.windows.affected)} AND status BETWEEN 200 AND 299 AND duration_us > 0 GROUP BY 1, 2"
+    )
+    out = {}
+    for method, route, *values in rows:
+        told = {name: values[3 * i : 3 * i + 3] for i, name in enumerate(BODIES)}
+        apart = {name: link for name, (n, ratio, link) in told.items() if n >= LEAST and (ratio or 0) >= SPAN}
+        if apart:
+            out[str(method), str(route)] = [name for name, link in apart.items() if link is not None and link >= LINKED]
+    return out
+
+
+def of_log(evidence: Evidence, account: TimeAccount, row: RouteRow, bodies: list[str]) -> Sized | None:
+    """Durations of a route's successful requests against the bytes of these bodies; what the sizes cost before is the base, where it is known."""
     best: Sized | None = None
-    for name in ("response", "request"):
+    for name in bodies:
         now, before = (_logged(evidence, account, row, name, window) for window in (account.windows.affected, account.windows.reference))
         base = None
         if before is not None and len(before[0]) >= LEAST and now is not None:

@@ -35,7 +35,7 @@ from perfaudit.paths.account import TimeAccount
 from perfaudit.problems._load import ACCESS_LOG
 from perfaudit.problems._traced import TRACES
 from perfaudit.problems.architecture._growth import OWN, Claimed, claim_of, own_part, services_of
-from perfaudit.problems.architecture._sizes import Sized, in_flight, of_log, of_traces
+from perfaudit.problems.architecture._sizes import Sized, grows, in_flight, of_log, of_traces
 
 NEEDS = ("requests|spans",)
 HELPS = ("requests", "spans")
@@ -63,7 +63,10 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     sized = list(of_traces(evidence, tracing)) if tracing is not None else []
     if account.requests is not None and account.seconds > 0:
         heavy = [row for row in account.routes if row.route and row.affected.seconds >= RELEVANT * account.seconds]
-        sized += [found for row in heavy if (found := of_log(evidence, account, row)) is not None]
+        growing = grows(evidence, account)
+        sized += [found for row in heavy if (found := of_log(evidence, account, row, growing.get((row.method, row.route), []))) is not None]
+        if not sized and growing:
+            return Outcome.clear("no route takes longer for larger bodies")
     if not sized:
         return Outcome.no_evidence("no kind of request has durations and sizes that span a factor of four", *WANTED)
     steep = [s for s in sized if s.found.low > BEYOND and s.found.k >= STEEP and s.found.fit >= FITS]

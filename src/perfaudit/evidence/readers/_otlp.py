@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 
 from perfaudit.evidence.readers._spans_attributes import Pairs, exception, whole
-from perfaudit.evidence.readers._spans_batch import identifier
+from perfaudit.evidence.readers._spans_batch import EXCEPTIONS, LINKS, identifier
 from perfaudit.evidence.readers._spans_json import BROKEN, scalar
-from perfaudit.evidence.readers._spans_rows import EXCEPTIONS, LINKS
 
 Raw = msgspec.Raw
 NONE = Raw(b"[]")

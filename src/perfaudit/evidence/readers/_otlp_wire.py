@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from perfaudit.evidence.readers._spans_attributes import Pairs, exception
-from perfaudit.evidence.readers._spans_rows import EXCEPTIONS, LINKS
+from perfaudit.evidence.readers._spans_batch import EXCEPTIONS, LINKS
 
 
 class Corrupt(Exception):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: No number.
 NULL = -(1 << 63)
+#: Links and exceptions of a span that are kept.
+LINKS, EXCEPTIONS = 32, 8
 
 _HEX = re.compile(r"[0-9a-fA-F]{1,32}")
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")

@@ -31,8 +31,6 @@ _OWNERS = 10_000
 _HELD = 2_000_000
 #: Distinct operations and services of a source.
 _OPERATIONS, _SERVICES = 20_000, 1_000
-#: Links and exceptions of a span that are kept.
-LINKS, EXCEPTIONS = 32, 8
 
 KINDS = ("internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")

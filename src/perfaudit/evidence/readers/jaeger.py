@@ -12,9 +12,8 @@ import msgspec
 
 from perfaudit.evidence.readers import Recognised
 from perfaudit.evidence.readers._spans_attributes import Pairs, exception
-from perfaudit.evidence.readers._spans_batch import Batch, identifier
+from perfaudit.evidence.readers._spans_batch import EXCEPTIONS, LINKS, Batch, identifier
 from perfaudit.evidence.readers._spans_json import decoded, scalar
-from perfaudit.evidence.readers._spans_rows import EXCEPTIONS, LINKS
 from perfaudit.evidence.readers._spans_scan import read_scanned
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ class Audit:
 
     def __init__(self, bundle: Bundle, request: Request | None = None, *, baseline: Bundle | None = None, step: Step | None = None) -> None:
         self.request = request or Request()
-        self.own = bundle
+        self.own, self._other = bundle, baseline
         self.bundle = bundle.beside(baseline, "baseline") if baseline else bundle
         self.load = load_test.find(self.own)
         self._loads = [found for found in (self.load, load_test.find(baseline) if baseline else None) if found]
@@ -194,11 +194,17 @@ class Audit:
         sources = [s for s in self.bundle.sources if (s.get("role") == "baseline") == (role == "baseline") and s["first"] is not None]
         if role == "baseline":  # of a load test that is not trusted nothing is left to compare with
             sources = [s for s in sources if not any(s["name"] in found.doubted for found in self._loads)]
-        table = "requests" if self.bundle.rows("requests") else "spans"
-        served = [s for s in sources if table in s["tables"]]
+        if sources and not self.bundle.rows("requests") and self.bundle.rows("spans"):
+            return self._traced(self._other if role == "baseline" and self._other else self.own)
+        served = [s for s in sources if "requests" in s["tables"]]
         outer = [s for s in served if s["service"] in tiers.outermost] or served
         spans = [(s["first"], s["last"]) for s in outer or sources if outer or "events" not in s["tables"]]
         return Window(min(a for a, _ in spans), max(b for _, b in spans) + 1) if spans else None
+
+    def _traced(self, bundle: Bundle) -> Window | None:
+        """The time of the roots that stand for requests: a single clock that is decades off is not in it."""
+        first, last = Evidence(bundle).one("SELECT epoch_us(min(time)), epoch_us(max(time)) FROM requests")
+        return None if first is None else Window(int(first), int(last) + 1)
 
     def _shown(self, found: Windows) -> Window:
         """What charts show: the recording, with its reference where that lies near enough to keep the recording readable."""

@@ -216,3 +216,11 @@ def test_what_if_answers_each_question_and_refuses_what_is_none(traces: Path, lo
         ran = perfaudit("paths", "traces.jsonl", "--what-if", wrong)
         assert ran.code == 2 and word in ran.err, wrong
     assert perfaudit("paths", log.name, "--what-if", "database=0.5").code == 3
+
+
+def test_objectives_are_judged_and_other_gates_refused(traces: Path, perfaudit: Run) -> None:
+    assert perfaudit("paths", "traces.jsonl", "--objective", "p95<1ms").code == 1
+    kept = perfaudit("paths", "traces.jsonl", "--objective", "p95<10s")
+    assert kept.code == 0, kept.err
+    refused = perfaudit("paths", "traces.jsonl", "--fail-on", "constraint")
+    assert refused.code == 2 and "analyze" in refused.err

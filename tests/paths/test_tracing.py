@@ -198,3 +198,36 @@ def traced_pair(given: dict[str, Any], spans: list[dict[str, Any]]) -> tuple[Tra
     tracing = of_bundle(evidence.bundle, WINDOWS)
     assert tracing is not None
     return tracing, join.join(evidence, tiers.find(evidence), tracing), evidence
+
+
+def test_roots_behind_a_gateway_that_sends_no_spans_are_requests_too() -> None:
+    given = shop(sampled=1)
+    spans = [dict(span, parent_span_id=span["parent_span_id"] or "gateway") for span in given["spans"]]
+    result = testing.audit(spans=spans)
+    assert result["baseline"]["requests"]["count"] == 4 * HALF
+    assert sum(row["share"]["value"] for row in result["time_account"]) == pytest.approx(1)
+    assert {row["component"] for row in result["time_account"]} >= {"self: api", "downstream: tax"}
+    twice = testing.audit(spans=[*given["spans"], *given["spans"]])
+    assert twice["baseline"]["requests"]["count"] == 4 * HALF
+
+
+def test_one_clock_at_1970_is_left_out() -> None:
+    given = shop(sampled=1)
+    given["spans"][0]["time"] = 0
+    result = testing.audit(spans=given["spans"])
+    assert result["window"]["start"].startswith("2026")
+    assert result["baseline"]["requests"]["count"] == 4 * HALF - 1
+
+
+def test_spans_of_clients_alone_and_without_services_are_no_crash() -> None:
+    spans = [{"trace_id": str(i), "span_id": "a", "time": START + i * 1000, "duration_us": 500, "kind": "client", "operation": "SELECT", "system": "postgresql"} for i in range(300)]
+    assert testing.audit(spans=spans)["paths"]["graph"]
+
+
+def test_a_renamed_callee_adds_nothing_that_users_feel() -> None:
+    given = shop(sampled=1)
+    for span in given["spans"]:
+        if span["time"] >= WINDOWS.affected.start and (span["service"] == "tax" or span.get("peer") == "tax:80"):
+            span.update(service="levy" if span["service"] == "tax" else "api", peer="levy:80" if span.get("peer") else None)
+    result = testing.audit(since=WINDOWS.affected.start, **given)
+    assert result["verdict"]["status"] != "constraint", result["verdict"]

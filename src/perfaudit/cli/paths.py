@@ -13,7 +13,7 @@ import click
 
 from perfaudit.cli import _folder, _options, _progress
 from perfaudit.cli._options import ASKING, READING, SHOWING, Settings
-from perfaudit.errors import InsufficientEvidence
+from perfaudit.errors import InsufficientEvidence, UsageError
 from perfaudit.evidence.naming import shown
 
 if TYPE_CHECKING:
@@ -48,8 +48,11 @@ def command(settings: Settings, paths: tuple[str, ...], folder: str | None, corr
     from perfaudit.paths import scenario
     from perfaudit.paths.overview import overview
     from perfaudit.report import result as results
+    from perfaudit.slo.objectives import judge_all
 
     _options.check_targets(settings)
+    if settings.fail_on:
+        raise UsageError("paths names no problem that --fail-on could be about", where=f"--fail-on {settings.fail_on[0]}", todo="perfaudit analyze … --fail-on …; --objective works here too")
     scenarios = [scenario.parse(text) for text in asked]
     with _audit_of(settings, paths, folder) as audit:
         audit.request = replace(audit.request, correct_skew=correct_skew)
@@ -63,8 +66,11 @@ def command(settings: Settings, paths: tuple[str, ...], folder: str | None, corr
             result["paths"]["what_if"] = [scenario.answer(ready.account.tracing, one) for one in scenarios]
         if ready.account.components:
             result["time_account"] = results.account_part(ready.account)
+        _, objectives = judge_all(audit.request.objectives, ready.requests, audit.evidence)
+        if objectives:
+            result["slo"] = {"objectives": objectives}
     _options.show(result, settings)
-    return 0
+    return _options.gate(result, settings)
 
 
 @contextmanager

@@ -144,10 +144,14 @@ def _connect(bundle: Bundle, where: str, folder: str) -> duckdb.DuckDBPyConnecti
     homes = ", ".join(quote(path) for path in [*(f"{home.resolve()}/tables/" for home in bundle.homes), f"{folder}/"])
     connection.execute(f"SET TimeZone = 'UTC'; SET allowed_directories = [{homes}]; SET enable_external_access = false")
     condition = f" WHERE ({_condition(where)}\n)" if where else ""
-    connection.execute(";\n".join(f"CREATE VIEW {table} AS {_select(bundle, table)}" for table in TABLES))
+    derived = not bundle.parts("requests") and bool(bundle.parts("spans"))
+    if derived:
+        connection.execute(f"CREATE TABLE roots_as_requests AS {_roots(bundle)}")
+    requests = "FROM roots_as_requests" if derived else _select(bundle, "requests")
+    connection.execute(";\n".join(f"CREATE VIEW {table} AS {requests if table == 'requests' else _select(bundle, table)}" for table in TABLES))
     if where:
         try:
-            connection.execute(f"CREATE OR REPLACE VIEW requests AS FROM ({_select(bundle, 'requests')}){condition}")
+            connection.execute(f"CREATE OR REPLACE VIEW requests AS FROM ({requests}){condition}")
             connection.execute("SELECT 1 FROM requests LIMIT 1")
         except duckdb.Error as error:
             raise UsageError(f"--where is no condition on requests: {_said(error)}", where=f"--where {where}", todo=_WHERE) from error
@@ -201,15 +205,26 @@ def _said(error: Exception) -> str:
 #: Where no log was read, the roots of traces are the requests that users made (not those that a message or a schedule set off).
 _ROOTS = {name: name for name in ("time", "duration_us", "method", "service", "instance", "response_bytes", "request_bytes", "trace_id")}
 _ROOTS |= {"status": "coalesce(CASE WHEN http_status BETWEEN 0 AND 999 THEN http_status END, CASE WHEN status = 'error' THEN 500 ELSE 200 END)", "route": "coalesce(route, operation)"}
-_IS_ROOT = "parent_span_id IS NULL AND coalesce(kind, '') NOT IN ('producer', 'consumer')"
+
+
+def _roots(bundle: Bundle) -> str:
+    """SQL that gives the roots of traces as requests. A root has no parent, or one that was not recorded, in a trace without a proper root (a gateway or browser that sends
+    no spans). Times far outside the rest (50 times the width of the middle nine tenths, and a day) are left out: one clock at 1970 would make a window of decades."""
+    spans = f"SELECT * FROM ({_select(bundle, 'spans')}) WHERE trace_id IS NOT NULL AND time IS NOT NULL AND duration_us IS NOT NULL"
+    fields = ", ".join(f'{_ROOTS.get(c.name, f"NULL::{SQL_TYPES[c.type]}")} AS "{c.name}"' for c in TABLES["requests"].columns)
+    return (
+        f"WITH s AS ({spans}), lost AS (SELECT * FROM s WHERE parent_span_id IS NOT NULL AND trace_id NOT IN (SELECT trace_id FROM s WHERE parent_span_id IS NULL)),"
+        " found AS (SELECT DISTINCT ON (trace_id, span_id) * FROM (SELECT * FROM s WHERE parent_span_id IS NULL UNION ALL SELECT * FROM lost l WHERE NOT EXISTS"
+        " (SELECT 1 FROM s p WHERE p.trace_id = l.trace_id AND p.span_id = l.parent_span_id AND p.span_id <> l.span_id))),"
+        " middle AS (SELECT quantile_disc(epoch_us(time), 0.05) AS low, quantile_disc(epoch_us(time), 0.95) AS high FROM found)"
+        f" SELECT {fields} FROM found, middle WHERE coalesce(kind, '') NOT IN ('producer', 'consumer')"
+        " AND epoch_us(time) BETWEEN low - 50 * (high - low) - 86400000000 AND high + 50 * (high - low) + 86400000000"
+    )
 
 
 def _select(bundle: Bundle, name: str) -> str:
     table = TABLES[name]
     parts = bundle.parts(name)
-    if not parts and name == "requests" and bundle.parts("spans"):
-        fields = ", ".join(f'{_ROOTS.get(c.name, f"NULL::{SQL_TYPES[c.type]}")} AS "{c.name}"' for c in table.columns)
-        return f"SELECT {fields} FROM ({_select(bundle, 'spans')}) WHERE {_IS_ROOT}"
     if not parts:
         return "SELECT " + ", ".join(f'NULL::{SQL_TYPES[c.type]} AS "{c.name}"' for c in table.columns) + " WHERE false"
     stored = {column for _, columns in parts for column in columns}

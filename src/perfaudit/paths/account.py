@@ -154,8 +154,11 @@ def _traced(tracing: Tracing, gap: Gap, database: list[Component], edge: bool) -
         elif waited is None:
             parts.append(Component("database: executing and waiting", owned.seconds, traced.METHOD, owned.error, query))
         else:
-            lock = min(waited.seconds, owned.seconds)
-            parts.append(Component("database lock wait", lock, f"{traced.METHOD}; {waited.evidence}", waited.error, waited.query))
+            ran = next((p for p in database if p.name == "database executing"), None)
+            both = waited.seconds + (ran.seconds if ran else 0.0)
+            # Snapshots tell the parts, traces the whole: both count the same seconds, and a sample of each second errs more.
+            lock = owned.seconds * waited.seconds / both if ran and both else min(waited.seconds, owned.seconds)
+            parts.append(Component("database lock wait", lock, f"{traced.METHOD}; {waited.evidence}", waited.error * lock / max(waited.seconds, 1e-9), waited.query))
             parts.append(Component("database executing", owned.seconds - lock, f"{traced.METHOD}, less the lock waits", math.hypot(owned.error, waited.error), query))
     return parts
 

@@ -131,7 +131,7 @@ def _nodes(tracing: Tracing, found: Calls, edges: list[Edge], everything: float)
     kinds = np.array([found.kinds.get(code, "external") != "service" for code in range(len(found.names))], bool)
     leaves[found.span[kinds[found.callee]]] = True
     inside = (service >= 0) & ~leaves
-    own = np.bincount(service[inside], spent[inside], len(found.names))
+    own = np.bincount(service[inside], spent[inside], len(found.names)).astype(np.float64)  # of nothing: integers
     away = kinds[found.callee]
     own += np.bincount(found.callee[away], spent[found.span[away]], len(found.names))
     roots = {services[code] for code in np.unique(service[tracing.roots]).tolist() if code >= 0}

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from perfaudit.baseline.windows import RELEVANT
 from perfaudit.evidence.store import quote, within
 from perfaudit.model import Measurement, Wanted
-from perfaudit.paths.account import TimeAccount
+from perfaudit.paths.account import LEAST_REFERENCE, TimeAccount
 from perfaudit.paths.tracing import AFFECTED, REFERENCE, Sum, Tracing
 
 TRACES = Wanted(
@@ -53,13 +54,24 @@ def claim(account: TimeAccount, where: Any, values: Any = None, method: str = "t
     values = tracing.on_path if values is None else values
     owned = tracing.seconds(values, AFFECTED, where)
     before = compared(account)
-    added = tracing.added(values, where) if before else owned
+    added = _felt(account, tracing.added(values, where)) if before else owned
     total = account.seconds or float(tracing.seconds(tracing.on_path, AFFECTED).seconds)
     share = max(0.0, added.seconds) / total if total else 0.0
     spread = 1.96 * added.error / total if total else 0.0
     measured = Measurement(min(1.0, share), "share of request-seconds", (max(0.0, share - spread), min(1.0, share + spread)), n=tracing.count(AFFECTED), method=method, query=query)
     explains = min(1.0, max(0.0, added.seconds) / account.added_seconds) if before and account.added_seconds > 0 else None
     return Claim(owned, added, measured, explains, routes(tracing, where, values))
+
+
+def _felt(account: TimeAccount, added: Sum) -> Sum:
+    """At most what users felt: where the log knows both windows and no more requests fail, traces cannot have added more than the requests took longer.
+
+    A renamed callee, a new instrumentation or another sampling moves time between names, and nobody waits longer for it.
+    """
+    total = account.requests.total if account.requests else None
+    if total is None or total.reference.durations.n < LEAST_REFERENCE or account.failed_beyond >= RELEVANT * account.count or added.seconds <= account.added_seconds:
+        return added
+    return Sum(account.added_seconds, added.error, added.traces)
 
 
 def routes(tracing: Tracing, where: Any, values: Any) -> list[str]:

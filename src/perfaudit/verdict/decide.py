@@ -44,7 +44,7 @@ def judge(evidence: Evidence, account: TimeAccount, outcomes: dict[str, Outcome]
     leads = {p for f in findings for p in f.parents}
     causes = sorted((f for f in findings if f.type == "problem"), key=lambda f: (f.problem not in leads, -_weight(f, account), f.problem))
     symptoms = sorted((f for f in findings if f.type == "symptom"), key=lambda f: (-_weight(f, account), f.problem))
-    wanted = _would_change(outcomes, account)
+    wanted = _would_change(outcomes, evidence)
     departed = account.windows.reference is not None and account.requests is not None and _departed(account)
     speaks = departed or objective == "broken" or any(_owns(f) for f in causes)
     if causes and speaks and causes[0].confidence >= LEAST_CONFIDENCE:
@@ -91,6 +91,7 @@ def _with_parents(findings: list[Finding], account: TimeAccount) -> list[Finding
     explains = main is not None and ((_explained(main, account) or 0.0) >= EXPLAINS or (account.added_seconds <= 0 and _owns(main)))
     circumstances = sorted((f for f in findings if f.problem in CIRCUMSTANCE and f.type == "problem"), key=lambda f: CIRCUMSTANCE.index(f.problem))
     leader = main if explains else (circumstances[-1] if circumstances else None)
+    findings = [_inside(f, findings) for f in findings]
     present = {f.problem for f in findings if f.type == "problem"}
     out = []
     for finding in findings:
@@ -99,6 +100,20 @@ def _with_parents(findings: list[Finding], account: TimeAccount) -> list[Finding
         else:
             out.append(finding.with_(parents=tuple(p for p in finding.parents if p in present)))
     return out
+
+
+def _inside(finding: Finding, all_: list[Finding]) -> Finding:
+    """A slow dependency is a symptom where the mechanism inside it was found: another problem of that very service that owns half of the time, at least."""
+    services = finding.scope.get("service")
+    named = services if isinstance(services, str) else services[0] if services else ""
+    if finding.problem != "cascading-delay" or finding.type != "problem" or not named:
+        return finding
+    for other in sorted(all_, key=lambda f: (-f.added_seconds, f.problem)):
+        theirs = other.scope.get("service")
+        there = named == theirs if isinstance(theirs, str) else bool(theirs) and named == theirs[0]
+        if other.type == "problem" and other.problem not in (*CIRCUMSTANCE, finding.problem) and there and other.added_seconds >= EXPLAINS * finding.added_seconds:
+            return finding.with_(type="symptom", parents=(other.problem,))
+    return finding
 
 
 # -------------------------------------------------------------------- the four answers
@@ -207,9 +222,10 @@ def impact(evidence: Evidence, account: TimeAccount, main: Finding, objective: s
     return out
 
 
-def _would_change(outcomes: dict[str, Outcome], account: TimeAccount) -> tuple[Wanted, ...]:
+def _would_change(outcomes: dict[str, Outcome], evidence: Evidence) -> tuple[Wanted, ...]:
     seen: dict[str, Wanted] = {}
     for outcome in outcomes.values():
         for wanted in outcome.wanted:
-            seen.setdefault(wanted.evidence, wanted)
+            if not (wanted.evidence.endswith("(spans)") and evidence.has("spans")):  # there already
+                seen.setdefault(wanted.evidence, wanted)
     return tuple(seen.values())

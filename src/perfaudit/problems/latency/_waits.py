@@ -19,6 +19,8 @@ from perfaudit.problems.latency._serial import Order, Passages, order, passages
 SAME = 1.6
 #: A place where waiting rose takes this many times as long as in the reference: queues multiply, slower hardware adds.
 ROSE = 2.0
+#: Pairs that waited at once before passages one by one are called a queue: a single client in a loop, or evenly spaced arrivals, never meet either.
+QUEUED = 3
 _LOCKS = re.compile(r"lock|mutex|latch|synchroni[sz]ed|monitor", re.IGNORECASE)
 
 
@@ -61,7 +63,7 @@ class Section:
         """One at a time passes: shown by passages that do not overlap, by a queue that nobody overtakes where nothing else can be seen, or said by its name."""
         if self.passages.alone is False or self.order.kept is False:
             return False
-        if self.locks or self.passages.alone:
+        if self.locks or (self.passages.alone and self.order.pairs >= QUEUED):
             return True
         return bool(self.order.kept) and not self.said and not len(self.calls) and self.others is not None and self.others < SAME
 

@@ -43,6 +43,8 @@ HELPS = ("requests",)
 RIVALS = ("pool-exhaustion", "row-lock-contention", "cpu-saturation", "runtime-pause", "single-threaded-section", "worker-exhaustion")
 WANTED = (TRACES,)
 
+#: What can make the held part longer, so that the lock is a symptom.
+SLOWER = ("cascading-delay", "retry-storm", "missing-index", "bad-plan", "row-lock-contention", "table-lock", "n-plus-one")
 #: An average rate above this multiple of the reference makes a surge a rival that is not ruled out.
 RISE = 1.25
 #: Requests of the service that are at the place, of all that it holds: from here on the queue for its threads stands behind the lock.
@@ -67,7 +69,7 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
     if not serial:
         top = found[0]
         return Outcome.clear(f"{top.place} owns {top.share:.1%} of the time outside calls, but nothing shows that one at a time passes: {top.told}")
-    return Outcome.problem(_finding(account, max(serial, key=lambda s: s.share)))
+    return Outcome.of(_finding(account, max(serial, key=lambda s: s.share)))
 
 
 def _finding(account: TimeAccount, main: Section) -> Finding:
@@ -107,6 +109,7 @@ def _finding(account: TimeAccount, main: Section) -> Finding:
     median = Measurement(main.wait / 1e3, "ms", n=claimed.added.traces, method="median of own time at the place, affected window", query=query)
     kind = "a lock" if main.locks else "a serialised resource: a lock, until a profile or the code says otherwise"
     before = f" before {main.before}" if main.before else ""
+    longer = main.hold is not None and main.hold >= SAME  # what is held became slow: the lock only queues for it
     return Finding(
         "app-lock-contention",
         f"{main.service}: requests wait for {kind.partition(':')[0]}{before}, one at a time passes",
@@ -114,6 +117,8 @@ def _finding(account: TimeAccount, main: Section) -> Finding:
         claimed.share,
         max(0.0, claimed.added.seconds),
         explains,
+        type="symptom" if longer else "problem",
+        parents=SLOWER if longer else (),
         components=(*main.components, *(("queue for a worker",) if queue else ())),
         mechanism=f"{', '.join(main.operations[:3])} waits{before} while arrivals are as before, and passages do not overlap ({first.seen} seen, {first.expected:.0f} expected by chance)",
         cause=f"{kind}{f', held during the call of {main.before}' if main.before else ''}",

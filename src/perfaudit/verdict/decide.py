@@ -110,7 +110,7 @@ def _inside(finding: Finding, all_: list[Finding]) -> Finding:
         return finding
     for other in sorted(all_, key=lambda f: (-f.added_seconds, f.problem)):
         theirs = other.scope.get("service")
-        there = named == theirs if isinstance(theirs, str) else bool(theirs) and named == theirs[0]
+        there = named == (theirs if isinstance(theirs, str) else theirs[0] if theirs else "")
         if other.type == "problem" and other.problem not in (*CIRCUMSTANCE, finding.problem) and there and other.added_seconds >= EXPLAINS * finding.added_seconds:
             return finding.with_(type="symptom", parents=(other.problem,))
     return finding

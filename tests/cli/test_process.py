@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def test_stopped_from_the_keyboard(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(access_log(100))
     os.mkfifo(tmp_path / "b.log")
     assert subprocess.run([*COMMAND, "init", "audit"], cwd=tmp_path, capture_output=True).returncode == 0
-    child = subprocess.Popen([*COMMAND, "add", "a.log", "b.log", "--audit", "audit"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background of a shell inherits that it is ignored
+    child = subprocess.Popen([*COMMAND, "add", "a.log", "b.log", "--audit", "audit"], cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     with (tmp_path / "b.log").open("wb") as pipe:  # opens when the other side does: a.log is in by then
         pipe.write(access_log(10))
         pipe.flush()

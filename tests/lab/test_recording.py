@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,8 @@ def nothing_left(machine: None, python: str) -> Iterator[None]:
 
 
 def start(python: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([python, "-m", "lab", *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background of a shell inherits that it is ignored
+    return subprocess.Popen([python, "-m", "lab", *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
 
 
 def until_healthy(runner: subprocess.Popen[str]) -> None:

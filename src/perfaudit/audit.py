@@ -128,7 +128,8 @@ class Audit:
             return {}
         found = ready.windows
         shape = shapes.build(ready.cube, [found.whole, *([found.reference] if found.source == "baseline" and found.reference else [])])
-        out = results.baseline_part(ready.requests, shape, validity.check(self.evidence, ready.tiers, ready.requests, ready.cube, ready.stream, shape))
+        traces = ready.account.tracing.traces if ready.account.tracing else None
+        out = results.baseline_part(ready.requests, shape, validity.check(self.evidence, ready.tiers, ready.requests, ready.cube, ready.stream, shape, traces))
         if hidden := dashboards.hidden(self.evidence, ready.tiers, ready.requests, ready.cube):
             out["hidden"] = hidden
         if proves:

@@ -69,7 +69,10 @@ def test_odd_traces_break_nothing(spans: list[str]) -> None:
         row["service"] = row["service"] or None
         row["operation"] = row["operation"] or None
     bundle = testing.evidence(spans=rows).bundle
-    schema.validate({"schema_version": 1, "audit": {"question": "?"}, "paths": overview.overview(Audit(bundle).prepare().account, completion=True)})
+    found = overview.overview(Audit(bundle).prepare().account, completion=True)
+    schema.validate({"schema_version": 1, "audit": {"question": "?"}, "paths": found})
+    assert found.get("traces", {}).get("spans", 0) <= len(rows)
+    assert all(0 <= chain["share"]["value"] <= 1 for chain in found.get("hot", []))
 
 
 def test_random_odd_traces_break_nothing() -> None:

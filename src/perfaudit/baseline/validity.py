@@ -14,6 +14,7 @@ from perfaudit.baseline.stream import Stream
 from perfaudit.baseline.tiers import Tiers
 from perfaudit.evidence.bundle import Bundle
 from perfaudit.evidence.store import Evidence
+from perfaudit.evidence.traces import Traces
 from perfaudit.stats.percentile import rank_bounds
 
 #: Shorter recordings hold no scheduled job and few bursts: a minute is the least that a person would call a baseline.
@@ -24,8 +25,8 @@ ZONES = range(-14, 15)
 LEAST_P95, LEAST_P99 = 72, 368
 
 
-def check(evidence: Evidence, tiers: Tiers, requests: Requests, cube: Cube, stream: Stream, shape: Shape) -> list[dict[str, Any]]:
-    """``baseline.validity``."""
+def check(evidence: Evidence, tiers: Tiers, requests: Requests, cube: Cube, stream: Stream, shape: Shape, traces: Traces | None = None) -> list[dict[str, Any]]:
+    """``baseline.validity``; ``traces``: those of the evidence, where they were read already."""
     windows = requests.windows
     normal = windows.reference or windows.whole
     steady = steadiness.of(course(cube, normal))
@@ -41,7 +42,7 @@ def check(evidence: Evidence, tiers: Tiers, requests: Requests, cube: Cube, stre
         *independent.notes(evidence, tiers, windows.whole),
         _clock(evidence.bundle),
         *_read(evidence.bundle, requests),
-        *trace_quality.notes(evidence),
+        *trace_quality.notes(evidence, traces),
     ]
     return [note.to_json() for note in notes]
 

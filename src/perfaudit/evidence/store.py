@@ -215,7 +215,7 @@ def _roots(bundle: Bundle) -> str:
     return (
         f"WITH s AS ({spans}), lost AS (SELECT * FROM s WHERE parent_span_id IS NOT NULL AND trace_id NOT IN (SELECT trace_id FROM s WHERE parent_span_id IS NULL)),"
         " found AS (SELECT DISTINCT ON (trace_id, span_id) * FROM (SELECT * FROM s WHERE parent_span_id IS NULL UNION ALL SELECT * FROM lost l WHERE NOT EXISTS"
-        " (SELECT 1 FROM s p WHERE p.trace_id = l.trace_id AND p.span_id = l.parent_span_id AND p.span_id <> l.span_id))),"
+        " (SELECT 1 FROM s p WHERE p.trace_id = l.trace_id AND p.span_id = l.parent_span_id AND p.span_id <> l.span_id)) ORDER BY time, duration_us),"
         " middle AS (SELECT quantile_disc(epoch_us(time), 0.05) AS low, quantile_disc(epoch_us(time), 0.95) AS high FROM found)"
         f" SELECT {fields} FROM found, middle WHERE coalesce(kind, '') NOT IN ('producer', 'consumer')"
         " AND epoch_us(time) BETWEEN low - 50 * (high - low) - 86400000000 AND high + 50 * (high - low) + 86400000000"

@@ -58,10 +58,10 @@ def join(evidence: Evidence, tiers: Tiers, tracing: Tracing) -> dict[int, Gap]:
 def _routes(evidence: Evidence, tiers: Tiers, window: Window) -> dict[tuple[str, str], _Route]:
     """Requests and the seconds behind the edge of each method and route; the whole duration where no upstream was logged."""
     rows = evidence.rows(
-        "SELECT coalesce(method, ''), coalesce(route, ''), count(*), sum(u), sum(u * u) FROM (SELECT method, route, (coalesce(upstream_us - coalesce(upstream_connect_us, 0), duration_us)) / 1e6 AS u"
+        "SELECT coalesce(method, ''), coalesce(route, ''), count(*), sum(u), sum(u::HUGEINT * u) FROM (SELECT method, route, coalesce(upstream_us - coalesce(upstream_connect_us, 0), duration_us) AS u"
         f" FROM requests WHERE {tiers.condition} AND {within(window)}) GROUP BY 1, 2"
     )
-    return {(m, r): _Route(int(n), float(s or 0), float(q or 0)) for m, r, n, s, q in rows}
+    return {(m, r): _Route(int(n), int(s or 0) / 1e6, int(q or 0) / 1e12) for m, r, n, s, q in rows}  # sums of integers: the same in any order
 
 
 @dataclass(frozen=True)

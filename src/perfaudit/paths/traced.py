@@ -27,6 +27,14 @@ class Labels:
 
 
 def labels(tracing: Tracing) -> Labels:
+    """:func:`_labels`, made once for an audit and kept with its traces."""
+    if tracing.labelled is None:
+        tracing.labelled = _labels(tracing)
+    found: Labels = tracing.labelled
+    return found
+
+
+def _labels(tracing: Tracing) -> Labels:
     """``self: SERVICE``, ``downstream: SERVICE``, ``database``, ``cache``, ``pool wait`` (of another service: ``pool wait: SERVICE``), … and ``retries`` for all that happens in a repeated attempt."""
     names: dict[str, int] = {}
     codes = np.zeros(len(tracing.traces), np.int32)

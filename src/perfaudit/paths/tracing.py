@@ -78,6 +78,7 @@ class Tracing:
     _symbols: dict[str, tuple[Any, list[str]]] = field(default_factory=dict)
     _numbers: dict[str, Any] = field(default_factory=dict)
     _parts: dict[int, list[Any]] = field(default_factory=dict)
+    labelled: Any = None
 
     # ------------------------------------------------------------ columns
 

@@ -44,6 +44,7 @@ def judge(evidence: Evidence, account: TimeAccount, outcomes: dict[str, Outcome]
     leads = {p for f in findings for p in f.parents}
     causes = sorted((f for f in findings if f.type == "problem"), key=lambda f: (f.problem not in leads, -_weight(f, account), f.problem))
     symptoms = sorted((f for f in findings if f.type == "symptom"), key=lambda f: (-_weight(f, account), f.problem))
+    causes = [f.with_(benefit=predicted(account, f, _row(account, f))) for f in causes[:BENEFITS]] + causes[BENEFITS:]
     wanted = _would_change(outcomes, evidence)
     departed = account.windows.reference is not None and account.requests is not None and _departed(account)
     speaks = departed or objective == "broken" or any(_owns(f) for f in causes)
@@ -55,8 +56,7 @@ def judge(evidence: Evidence, account: TimeAccount, outcomes: dict[str, Outcome]
         verdict = _too_little(account, wanted)
     else:
         verdict = _healthy(account, outcomes, wanted, objective)
-    told = [f.with_(benefit=predicted(account, f, _row(account, f))) for f in causes[:BENEFITS]]
-    return Judged(verdict, (*told, *causes[BENEFITS:], *symptoms))
+    return Judged(verdict, (*causes, *symptoms))
 
 
 def _owns(finding: Finding) -> bool:
@@ -140,7 +140,7 @@ def _constraint(evidence: Evidence, account: TimeAccount, main: Finding, others:
         impact=impact(evidence, account, main, objective),
         chain=tuple(p for p in (symptom, main.mechanism, main.cause) if p),
         rejected=tuple(rejected),
-        predicted=predicted(account, main, _row(account, main)),
+        predicted=main.benefit,
         would_change=wanted,
     )
 

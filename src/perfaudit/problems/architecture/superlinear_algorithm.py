@@ -68,7 +68,8 @@ def examine(evidence: Evidence, account: TimeAccount) -> Outcome:
         if not sized and growing:
             return Outcome.clear("no route takes longer for larger bodies")
     if not sized:
-        return Outcome.no_evidence("no kind of request has durations and sizes that span a factor of four", *WANTED)
+        sized_log = evidence.has("requests") and evidence.one("SELECT count(*) FROM requests WHERE response_bytes > 0 OR request_bytes > 0")[0]
+        return Outcome.no_evidence("no kind of request has durations and sizes that span a factor of four", *(() if sized_log else WANTED))
     steep = [s for s in sized if s.found.low > BEYOND and s.found.k >= STEEP and s.found.fit >= FITS]
     for found, claimed in sorted(((s, claim_of(account, s)) for s in steep), key=lambda pair: (-pair[1].share, not pair[0].own)):
         if claimed.share >= RELEVANT and found.found.k <= STEP:

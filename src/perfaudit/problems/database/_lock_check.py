@@ -81,8 +81,9 @@ def _row_waits_are_behind(evidence: Evidence, seen: _locks.Picture) -> bool:
 
 def _finding(q: Question, evidence: Evidence, account: TimeAccount, seen: _locks.Picture, roots: _locks.Roots, payers: dict[tuple[str, str], float | None], fixes: tuple[Fix, ...]) -> Finding:
     seconds, total = seen.seconds[q.kind], account.seconds
+    split = next((c.seconds for c in account.components if c.name == "database lock wait"), seconds)
     share = Measurement(
-        min(1.0, seconds / total),
+        min(1.0, seconds / total, split / total if account.tracing is not None else 1.0),  # traces bound what snapshots estimate
         "share of request-seconds",
         (max(0.0, (seconds - 1.96 * seen.errors[q.kind]) / total), min(1.0, (seconds + 1.96 * seen.errors[q.kind]) / total)) if seen.errors[q.kind] else None,
         n=int((seen.waits.kind == q.kind).sum()),
